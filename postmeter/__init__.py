@@ -1,0 +1,1 @@
+"""Postmeter: prepaid credit for messages."""

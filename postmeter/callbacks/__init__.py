@@ -1,0 +1,1 @@
+"""What providers and gateways post to us."""

@@ -1,0 +1,1 @@
+"""Settings, addresses, processes: where the rooms are joined."""

@@ -1,0 +1,1 @@
+"""Customers, members, sign-in and API keys."""

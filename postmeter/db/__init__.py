@@ -1,0 +1,1 @@
+"""What every table shares: ids, tenant scope, partitions, roles."""

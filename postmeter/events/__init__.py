@@ -1,0 +1,1 @@
+"""Facts, recorded once, that travel up."""

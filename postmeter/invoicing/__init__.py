@@ -1,0 +1,1 @@
+"""Tax invoices with gap-free numbers."""

@@ -1,0 +1,1 @@
+"""Messages: accepted, dispatched, recorded."""

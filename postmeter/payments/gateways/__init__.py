@@ -1,0 +1,1 @@
+"""Who takes money, one file each. Pure."""

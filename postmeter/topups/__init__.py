@@ -1,0 +1,1 @@
+"""Buying credit: payment, wallet and invoice in one transaction."""

@@ -1,0 +1,1 @@
+"""Balances in one unit: posted, held, available, incoming."""
