@@ -1,0 +1,215 @@
+"""Django's settings, all from the environment; the runner (`postmeter run`) sets what a person did not.
+
+| variable | meaning |
+|---|---|
+| POSTMETER_DATABASE_URL | this process's own login: the application's or the worker's |
+| POSTMETER_OWNER_DATABASE_URL | the owner's login: only `postmeter prepare` and tests use it |
+| POSTMETER_SECRET_KEY, POSTMETER_ID_KEY | signing key; 32 hex digits that encrypt public ids |
+| POSTMETER_PUBLIC_URL | where people and providers reach us |
+| POSTMETER_HOME | data of this install |
+| POSTMETER_TWILIO_*, POSTMETER_STRIPE_* | credentials and base addresses; the simulator's by default |
+| POSTMETER_EMAIL_URL | smtp://user:password@host:port or file:///folder |
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from csp.constants import NONE, SELF
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HOME = Path(os.environ.get("POSTMETER_HOME", REPOSITORY / ".postmeter"))
+PUBLIC_URL = os.environ.get("POSTMETER_PUBLIC_URL", f"http://127.0.0.1:{os.environ.get('POSTMETER_PORT', '8000')}").rstrip("/")
+DEBUG = os.environ.get("POSTMETER_DEBUG") == "1"
+SECRET_KEY = os.environ.get("POSTMETER_SECRET_KEY", "insecure: set POSTMETER_SECRET_KEY")
+ID_KEY = bytes.fromhex(os.environ.get("POSTMETER_ID_KEY", "00112233445566778899aabbccddeeff"))
+TEST_MODE = False
+
+
+def database(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "postmeter",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(query.pop("host", "")) or parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "OPTIONS": {"application_name": "postmeter", **query},
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+_url = os.environ.get("POSTMETER_DATABASE_URL") or os.environ.get("POSTMETER_OWNER_DATABASE_URL") or "postgresql:///postmeter"
+DATABASES = {"default": database(_url)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "postmeter.db",
+    "postmeter.events",
+    "postmeter.customers",
+    "postmeter.ledger",
+    "postmeter.consent",
+    "postmeter.rating",
+    "postmeter.wallets",
+    "postmeter.payments",
+    "postmeter.invoicing",
+    "postmeter.messaging",
+    "postmeter.topups",
+    "postmeter.web",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "django_cotton.apps.SimpleAppConfig",
+    "django_htmx",
+    "procrastinate.contrib.django",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django_cotton.cotton_loader.Loader",
+                        "django.template.loaders.filesystem.Loader",
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                )
+            ],
+            "builtins": ["django_cotton.templatetags.cotton"],
+        },
+    }
+]
+
+ROOT_URLCONF = "postmeter.config.urls"
+ASGI_APPLICATION = "postmeter.config.asgi.application"
+ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "127.0.0.1", "127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+SERVESTATIC_USE_FINDERS = True
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+# Sign-in. Argon2id, sessions that end with idleness and with age (ASVS 7.3.1, 7.3.2), no user enumeration.
+AUTH_USER_MODEL = "customers.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_ADAPTER = "postmeter.customers.signin.AccountAdapter"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Postmeter"
+# Browsers allow passkeys on plain http for localhost only; this is what lets one try them there.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = PUBLIC_URL.startswith("http://")
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 30 * 60
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+# allauth's rate limits must hold across processes, so the cache is shared.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+
+_email = urlsplit(os.environ.get("POSTMETER_EMAIL_URL") or f"file://{HOME / 'mail'}")
+DEFAULT_FROM_EMAIL = os.environ.get("POSTMETER_EMAIL_FROM", "Postmeter <billing@postmeter.example>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+if _email.scheme == "file":
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = _email.path
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = _email.hostname or "127.0.0.1"
+    EMAIL_PORT = _email.port or 25
+    EMAIL_HOST_USER = unquote(_email.username or "")
+    EMAIL_HOST_PASSWORD = unquote(_email.password or "")
+    EMAIL_USE_TLS = _email.scheme == "smtps"
+    EMAIL_TIMEOUT = 20
+
+# Providers and gateways. Without settings of its own an install talks to the simulator beside it.
+_simulator = f"http://127.0.0.1:{os.environ.get('POSTMETER_SIMULATOR_PORT', '8001')}"
+TWILIO = {
+    "base_url": os.environ.get("POSTMETER_TWILIO_BASE_URL", _simulator),
+    "account_sid": os.environ.get("POSTMETER_TWILIO_ACCOUNT_SID", ""),
+    "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
+}
+STRIPE = {
+    "base_url": os.environ.get("POSTMETER_STRIPE_BASE_URL", _simulator),
+    "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),
+    "webhook_secret": os.environ.get("POSTMETER_STRIPE_WEBHOOK_SECRET", ""),
+}
+SIMULATOR_URL = os.environ.get("POSTMETER_SIMULATOR_URL", _simulator)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"postmeter": {"level": "INFO"}, "django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,108 @@
+"""Customers, their members and keys; and people, who sign in."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.expressions import RawSQL
+
+from postmeter.db.models import CustomerRow
+
+
+class Role(models.TextChoices):
+    """What a member may do for the customer. The permissions of each stand in `permissions.py`."""
+
+    MASTER = "master", "Master"
+    BILLING_ADMIN = "billing_admin", "Billing admin"
+    OFFICE_MANAGER = "office_manager", "Office manager"
+    SENDER = "sender", "Sender"
+
+
+class People(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser):
+    """A person who signs in. Not business data: an address is unique across customers."""
+
+    id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
+    email = models.EmailField(unique=True)
+    name = models.TextField(blank=True, default="")
+    is_active = models.BooleanField(default=True)
+    is_account_manager = models.BooleanField(default=False)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+    objects = People()
+
+    class Meta:
+        db_table = "customers_user"
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if isinstance(self.email, str):
+            self.email = self.email.lower()
+        super().save(*args, **kwargs)
+
+
+class Customer(models.Model):
+    """The paying organisation. Its id is the `customer_id` of every business row."""
+
+    id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
+    name = models.TextField()
+    email = models.EmailField()  # where invoices and notices go
+    address = models.TextField(blank=True, default="")
+    tax_id = models.TextField(blank=True, default="")
+    country = models.CharField(max_length=2)
+    time_zone = models.TextField()
+    currency = models.CharField(max_length=3)
+    plan = models.TextField(default="standard")
+    sender = models.TextField()  # the number that texts come from
+    messaging_enabled = models.BooleanField(default=True)
+    suspended_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "customers_customer"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Member(CustomerRow):
+    """A person of a customer, with roles."""
+
+    user_id = models.BigIntegerField()
+    roles = ArrayField(models.TextField(choices=Role.choices))
+    created_at = models.DateTimeField()
+    left_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "customers_member"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "user_id"], name="customers_member_once")]
+
+
+class ApiKey(CustomerRow):
+    """A program's key. Only its hash is kept; the key itself is shown once."""
+
+    name = models.TextField()
+    mode = models.TextField(choices=[("live", "Live"), ("test", "Test")])
+    secret_hash = models.BinaryField()
+    hint = models.TextField()
+    scopes = ArrayField(models.TextField())
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "customers_api_key"

@@ -1,0 +1,172 @@
+"""Every write about customers, members and keys."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.db import IntegrityError, transaction
+
+from postmeter.customers import keys, permissions
+from postmeter.customers.models import ApiKey, Customer, Member, Role, User
+from postmeter.db import calls
+from postmeter.db.scope import customer as customer_scope
+from postmeter.db.scope import scoped
+from postmeter.events import operations as events
+from postmeter.kit.refusals import BadInput, Conflict, NotFound
+
+LIVE_KEYS_AT_MOST = 2  # of one name: the old one and its successor, so that keys can be changed without a pause
+
+
+class KeysExhausted(Conflict):
+    """This name already has two live keys."""
+
+    code = "keys_exhausted"
+
+
+def create_customer(
+    *,
+    name: str,
+    email: str,
+    country: str,
+    currency: str,
+    time_zone: str,
+    sender: str,
+    now: datetime,
+    address: str = "",
+    tax_id: str = "",
+    plan: str = "standard",
+) -> Customer:
+    """Open a customer. Raises BadInput for an unknown zone."""
+    if time_zone not in available_timezones():
+        raise BadInput("There is no such time zone.", field="time_zone", remedy="Use a name such as Australia/Sydney.")
+    ZoneInfo(time_zone)
+    customer_id = calls.next_id()
+    with customer_scope(customer_id):
+        customer = Customer(
+            id=customer_id,
+            name=name,
+            email=email,
+            country=country,
+            currency=currency,
+            time_zone=time_zone,
+            sender=sender,
+            address=address,
+            tax_id=tax_id,
+            plan=plan,
+            created_at=now,
+        )
+        customer.save(force_insert=True)
+        events.record("customer.created", customer_id=customer_id, subject_id=customer_id, now=now)
+    return customer
+
+
+@scoped
+def add_member(
+    *, customer_id: int, email: str, name: str, roles: Collection[str], now: datetime, actor: str, password: str | None = None
+) -> Member:
+    """Give a person a seat, making the person if new. Raises BadInput, Conflict if they are a member already."""
+    wrong = set(roles) - set(Role.values)
+    if wrong or not roles:
+        raise BadInput("Choose at least one role.", field="roles", remedy=f"Roles are {', '.join(Role.values)}.")
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        user = User.objects.create_user(email.strip(), password, name=name)
+    try:
+        with transaction.atomic():
+            member = Member(customer_id=customer_id, id=calls.next_id(), user_id=user.id, roles=sorted(set(roles)), created_at=now)
+            member.save(force_insert=True)
+    except IntegrityError:
+        raise Conflict("This person is a member already.", field="email", remedy="Change their roles instead.") from None
+    events.record("member.added", customer_id=customer_id, subject_id=member.id, now=now, actor=actor, data={"roles": member.roles})
+    return member
+
+
+@scoped
+def change_roles(*, customer_id: int, member_id: int, roles: Collection[str], now: datetime, actor: str) -> Member:
+    """Set a member's roles. A customer always keeps one master."""
+    if not roles or set(roles) - set(Role.values):
+        raise BadInput("Choose at least one role.", field="roles", remedy=f"Roles are {', '.join(Role.values)}.")
+    member = _member(customer_id, member_id)
+    if Role.MASTER in member.roles and Role.MASTER not in roles:
+        _must_not_be_last_master(customer_id, member_id)
+    member.roles = sorted(set(roles))
+    Member.objects.filter(customer_id=customer_id, id=member_id).update(roles=member.roles)
+    events.record("member.roles_changed", customer_id=customer_id, subject_id=member_id, now=now, actor=actor, data={"roles": member.roles})
+    return member
+
+
+@scoped
+def remove_member(*, customer_id: int, member_id: int, now: datetime, actor: str) -> None:
+    """End a member's seat. The row stays: what they did keeps its name."""
+    member = _member(customer_id, member_id)
+    if Role.MASTER in member.roles:
+        _must_not_be_last_master(customer_id, member_id)
+    Member.objects.filter(customer_id=customer_id, id=member_id).update(left_at=now)
+    events.record("member.left", customer_id=customer_id, subject_id=member_id, now=now, actor=actor)
+
+
+@scoped
+def create_api_key(
+    *, customer_id: int, name: str, mode: str, scopes: Iterable[str], now: datetime, actor: str, expires_in_days: int | None = 365
+) -> tuple[ApiKey, str]:
+    """Make a key. Returns its row and the key itself, which cannot be had again.
+
+    Two live keys of one name may stand side by side, so that a program can change over without a pause.
+    """
+    name, chosen = name.strip(), sorted(set(scopes))
+    if not name or len(name) > 100:
+        raise BadInput("Give the key a name.", field="name", remedy="Up to 100 characters, such as the program that uses it.")
+    if mode not in ("live", "test"):
+        raise BadInput("A key is live or test.", field="mode", remedy="Choose live or test.")
+    if not chosen or set(chosen) - permissions.SCOPES:
+        raise BadInput("Choose what the key may do.", field="scopes", remedy=f"Scopes are {', '.join(sorted(permissions.SCOPES))}.")
+    if expires_in_days is not None and not 1 <= expires_in_days <= 3650:
+        raise BadInput("A key lasts from 1 to 3650 days.", field="expires_in_days", remedy="Choose a number of days, or never.")
+    # The customer's row is the lock: two browsers that rotate at once cannot make a third key.
+    Customer.objects.select_for_update().get(id=customer_id)
+    if ApiKey.objects.filter(customer_id=customer_id, name=name, mode=mode, revoked_at=None).exclude(expires_at__lte=now).count() >= LIVE_KEYS_AT_MOST:
+        raise KeysExhausted(field="name", remedy="Revoke one of them first.")
+    secret = keys.new_secret()
+    key = ApiKey(
+        customer_id=customer_id,
+        id=calls.next_id(),
+        name=name,
+        mode=mode,
+        secret_hash=keys.hash_secret(secret),
+        hint=secret[-4:],
+        scopes=chosen,
+        created_by=actor,
+        created_at=now,
+        expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
+    )
+    key.save(force_insert=True)
+    events.record("api_key.created", customer_id=customer_id, subject_id=key.id, now=now, actor=actor, data={"name": name, "scopes": chosen})
+    return key, keys.write(mode=mode, customer_id=customer_id, key_id=key.id, secret=secret)
+
+
+@scoped
+def revoke_api_key(*, customer_id: int, key_id: int, now: datetime, actor: str) -> None:
+    """End a key at once. Revoking it again changes nothing."""
+    if not ApiKey.objects.filter(customer_id=customer_id, id=key_id).exists():
+        raise NotFound("There is no such key.")
+    if ApiKey.objects.filter(customer_id=customer_id, id=key_id, revoked_at=None).update(revoked_at=now):
+        events.record("api_key.revoked", customer_id=customer_id, subject_id=key_id, now=now, actor=actor)
+
+
+@scoped
+def touch_api_key(*, customer_id: int, key_id: int, now: datetime) -> None:
+    """Note when a key was last used, at most once a minute."""
+    ApiKey.objects.filter(customer_id=customer_id, id=key_id).exclude(last_used_at__gt=now - timedelta(minutes=1)).update(last_used_at=now)
+
+
+def _member(customer_id: int, member_id: int) -> Member:
+    member = Member.objects.select_for_update().filter(customer_id=customer_id, id=member_id, left_at=None).first()
+    if member is None:
+        raise NotFound("There is no such member.")
+    return member
+
+
+def _must_not_be_last_master(customer_id: int, member_id: int) -> None:
+    others = Member.objects.select_for_update().filter(customer_id=customer_id, left_at=None, roles__contains=[Role.MASTER])
+    if not [other for other in others if other.id != member_id]:
+        raise Conflict("This is the last master.", field="roles", remedy="Make somebody else a master first.")

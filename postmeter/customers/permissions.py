@@ -1,0 +1,32 @@
+"""Who may do what: permissions by role, one table (S-107, A-25). Scopes of API keys are the same words."""
+
+from collections.abc import Iterable
+
+from postmeter.customers.models import Role
+
+SEND = "messages.send"
+READ_MESSAGES = "messages.read"
+READ_BALANCE = "wallets.read"
+BUY = "topups.create"
+READ_INVOICES = "invoices.read"
+MANAGE_PAYMENT_METHODS = "payment_methods.manage"
+MANAGE_KEYS = "api_keys.manage"
+MANAGE_MEMBERS = "members.manage"
+READ_PRICES = "prices.read"
+
+ALL = frozenset(
+    {SEND, READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, MANAGE_PAYMENT_METHODS, MANAGE_KEYS, MANAGE_MEMBERS, READ_PRICES}
+)
+# What a program may be allowed. Keys, members and cards stay with people.
+SCOPES = frozenset({SEND, READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, READ_PRICES})
+
+BY_ROLE: dict[Role, frozenset[str]] = {
+    Role.MASTER: ALL,
+    Role.BILLING_ADMIN: frozenset({READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, MANAGE_PAYMENT_METHODS, READ_PRICES}),
+    Role.OFFICE_MANAGER: frozenset({SEND, READ_MESSAGES, READ_BALANCE, MANAGE_MEMBERS, READ_PRICES}),
+    Role.SENDER: frozenset({SEND, READ_MESSAGES, READ_BALANCE, READ_PRICES}),
+}
+
+
+def of_roles(roles: Iterable[str]) -> frozenset[str]:
+    return frozenset().union(*(BY_ROLE[Role(role)] for role in roles))

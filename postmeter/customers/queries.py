@@ -1,0 +1,81 @@
+"""Reads about customers, members and keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postmeter.customers import keys, permissions
+from postmeter.customers.models import ApiKey, Customer, Member, User
+from postmeter.db import scope
+from postmeter.db.scope import scoped
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A member with the person behind them, as pages show it."""
+
+    customer_id: int
+    member_id: int
+    user_id: int
+    email: str
+    name: str
+    roles: tuple[str, ...]
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is behind an API key."""
+
+    customer_id: int
+    key_id: int
+    mode: str
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+    @property
+    def actor(self) -> str:
+        return f"key:{self.key_id}"
+
+
+@scoped
+def customer(*, customer_id: int) -> Customer:
+    return Customer.objects.get(id=customer_id)
+
+
+def seats_of(user: User) -> list[Seat]:
+    """The seats of a person who signed in, whichever customers they are of."""
+    with scope.signed_in(user.id):
+        return [_seat(member, user) for member in Member.objects.filter(user_id=user.id, left_at=None).order_by("id")]
+
+
+@scoped
+def members(*, customer_id: int) -> list[Seat]:
+    rows = list(Member.objects.filter(customer_id=customer_id, left_at=None).order_by("id"))
+    people = {user.id: user for user in User.objects.filter(id__in=[row.user_id for row in rows])}
+    return [_seat(row, people[row.user_id]) for row in rows]
+
+
+@scoped
+def api_keys(*, customer_id: int) -> Sequence[ApiKey]:
+    return list(ApiKey.objects.filter(customer_id=customer_id).order_by("-id"))
+
+
+def caller(text: str, *, now: datetime) -> Caller:
+    """Who is behind this key. Raises BadKey, with the reason only where it gives nothing away."""
+    parsed = keys.read(text)
+    with scope.customer(parsed.customer_id):
+        key = ApiKey.objects.filter(customer_id=parsed.customer_id, id=parsed.key_id, mode=parsed.mode).first()
+    if key is None or not keys.same(parsed.secret, key.secret_hash):
+        raise keys.BadKey(remedy="Make a new one under Settings, API keys.")
+    if key.revoked_at is not None:
+        raise keys.BadKey("This API key was revoked.", remedy="Make a new one under Settings, API keys.")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise keys.BadKey("This API key has expired.", remedy="Make a new one under Settings, API keys.")
+    return Caller(key.customer_id, key.id, key.mode, frozenset(key.scopes), key.expires_at)
+
+
+def _seat(member: Member, user: User) -> Seat:
+    return Seat(
+        member.customer_id, member.id, user.id, user.email, user.name or user.email, tuple(member.roles), permissions.of_roles(member.roles)
+    )

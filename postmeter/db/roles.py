@@ -1,0 +1,46 @@
+"""The database's roles: who may log in, who owns, who sees one customer and who may see all.
+
+    owner            owns the tables, runs migrations; no process that serves people or the network logs in as it
+    <db>_app         logs in for pages, API and callbacks; sees the customer of the transaction (`app.customer`) or nothing
+    <db>_worker      logs in for the worker and the command line; like the application, and may step up to
+    <db>_every       cannot log in; sees every customer; taken with SET LOCAL ROLE for the length of one transaction
+
+Role names carry the database's name because roles belong to the whole server and two installs may share one.
+"""
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    app: str
+    worker: str
+    every: str
+
+
+def roles_of(database: str) -> Roles:
+    return Roles(f"{database}_app", f"{database}_worker", f"{database}_every")
+
+
+def ensure_roles(connection: "psycopg.Connection[object]", *, database: str, app_password: str, worker_password: str) -> Roles:
+    """Create or refresh the three roles. `connection` is the owner's, which needs CREATEROLE (a superuser has it)."""
+    roles = roles_of(database)
+    with connection.transaction(), connection.cursor() as cursor:
+        for name, password in ((roles.every, None), (roles.app, app_password), (roles.worker, worker_password)):
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name])
+            verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
+            login = sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(password)) if password else sql.SQL("NOLOGIN")
+            cursor.execute(
+                sql.SQL("{} ROLE {} WITH {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS").format(verb, sql.Identifier(name), login)
+            )
+        app, worker, every = (sql.Identifier(name) for name in (roles.app, roles.worker, roles.every))
+        cursor.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE").format(app, worker))
+        cursor.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE").format(app, every))
+        # The worker can become `every` but does not see every customer unless it says so.
+        cursor.execute(sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE").format(every, worker))
+        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), app))
+        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
+    return roles

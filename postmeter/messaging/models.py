@@ -1,0 +1,141 @@
+"""Messages, what became of them, and quotes."""
+
+from django.db import models
+
+from postmeter.db.models import CustomerRow
+
+
+class Message(CustomerRow):
+    """One text to one recipient. Its hold in the ledger has the same id."""
+
+    batch_id = models.BigIntegerField()
+    wallet_id = models.BigIntegerField()
+    channel = models.TextField()
+    sender = models.TextField()
+    recipient = models.TextField()
+    body = models.TextField()
+    encoding = models.TextField()
+    segments = models.SmallIntegerField()
+    unit = models.TextField()
+    price_micros = models.BigIntegerField()
+    fee_micros = models.BigIntegerField()
+    price_list_id = models.BigIntegerField()
+    state = models.TextField()
+    provider = models.TextField()
+    provider_ref = models.TextField()
+    error_code = models.TextField()
+    charged_micros = models.BigIntegerField()
+    refunded_micros = models.BigIntegerField()
+    attempts = models.SmallIntegerField()
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    useful_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "messaging_message"
+
+    @property
+    def total_micros(self) -> int:
+        return self.price_micros + self.fee_micros
+
+
+class Receipt(models.Model):
+    """What a provider said about a message, once per thing said. Immutable; the raw words are kept."""
+
+    pk = models.CompositePrimaryKey("customer_id", "message_id", "source", "status", "error_code")
+    customer_id = models.BigIntegerField()
+    message_id = models.BigIntegerField()
+    source = models.TextField()  # reply | callback | lookup | us
+    status = models.TextField()
+    error_code = models.TextField()
+    id = models.BigIntegerField()
+    provider = models.TextField()
+    provider_ref = models.TextField()
+    raw = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messaging_receipt"
+
+
+class Inbound(CustomerRow):
+    """A text that came in. Kept whatever the balance is (A-58); the inbox reads from here."""
+
+    channel = models.TextField()
+    sender = models.TextField()
+    recipient = models.TextField()
+    body = models.TextField()
+    provider = models.TextField()
+    provider_ref = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messaging_inbound"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "provider", "provider_ref"], name="messaging_inbound_once")]
+
+
+class Quote(CustomerRow):
+    """A guaranteed price for a list: sending by its id charges this and nothing else, until `valid_until`."""
+
+    wallet_id = models.BigIntegerField()
+    channel = models.TextField()
+    unit = models.TextField()
+    price_list_id = models.BigIntegerField()
+    recipients = models.IntegerField()  # those who would get a message
+    excluded = models.IntegerField()
+    segments = models.IntegerField()
+    price_micros = models.BigIntegerField()
+    fee_micros = models.BigIntegerField()
+    source = models.TextField()  # the file's name, or empty for what was typed
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    valid_until = models.DateTimeField()
+    batch_id = models.BigIntegerField(null=True)  # set once, when it is sent
+
+    class Meta:
+        db_table = "messaging_quote"
+
+    @property
+    def total_micros(self) -> int:
+        return self.price_micros + self.fee_micros
+
+
+class QuoteItem(models.Model):
+    """One row of a quote: its price, or why it is excluded."""
+
+    pk = models.CompositePrimaryKey("customer_id", "quote_id", "position")
+    customer_id = models.BigIntegerField()
+    quote_id = models.BigIntegerField()
+    position = models.IntegerField()
+    line = models.IntegerField(null=True)  # of the uploaded file
+    given = models.TextField()  # the recipient as it was given
+    recipient = models.TextField(blank=True, default="")
+    body = models.TextField(blank=True, default="")
+    encoding = models.TextField(blank=True, default="")
+    segments = models.IntegerField(default=0)
+    price_micros = models.BigIntegerField(default=0)
+    fee_micros = models.BigIntegerField(default=0)
+    forced_by = models.TextField(blank=True, default="")
+    cheaper = models.TextField(blank=True, default="")
+    cheaper_segments = models.IntegerField(default=0)
+    excluded_code = models.TextField(blank=True, default="")
+    excluded_text = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "messaging_quote_item"
+
+
+class Batch(CustomerRow):
+    """A list that was sent together."""
+
+    quote_id = models.BigIntegerField(null=True)
+    source = models.TextField()
+    accepted = models.IntegerField()
+    refused = models.IntegerField()
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messaging_batch"

@@ -1,0 +1,115 @@
+"""Payment methods and payments. Cards never touch us: a token, a brand, four digits and an expiry."""
+
+from enum import StrEnum
+
+from django.db import models
+
+from postmeter.db.models import CustomerRow
+from postmeter.kit.states import Machine
+
+
+class PaymentState(StrEnum):
+    CREATED = "created"  # the intent is committed; nobody was asked yet
+    CALLING = "calling"  # the gateway is being asked, with this row's idempotency key
+    PROCESSING = "processing"  # the gateway has it; money arrives up to 48 hours later
+    REQUIRES_ACTION = "requires_action"  # the cardholder must confirm at the bank
+    UNKNOWN = "unknown"  # asked and never heard back; never falls through to another method
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+
+
+S = PaymentState
+MACHINE = Machine(
+    starts=frozenset({S.CREATED}),
+    arrows={
+        S.CREATED: frozenset({S.CALLING, S.CANCELLED}),
+        S.CALLING: frozenset({S.PROCESSING, S.REQUIRES_ACTION, S.UNKNOWN, S.SUCCEEDED, S.DECLINED}),
+        S.UNKNOWN: frozenset({S.PROCESSING, S.REQUIRES_ACTION, S.SUCCEEDED, S.DECLINED, S.CANCELLED}),
+        S.REQUIRES_ACTION: frozenset({S.PROCESSING, S.SUCCEEDED, S.DECLINED, S.CANCELLED}),
+        S.PROCESSING: frozenset({S.SUCCEEDED, S.DECLINED}),
+        S.SUCCEEDED: frozenset(),
+        S.DECLINED: frozenset(),
+        S.CANCELLED: frozenset(),
+    },
+)
+OPEN = frozenset({S.CREATED, S.CALLING, S.PROCESSING, S.REQUIRES_ACTION, S.UNKNOWN})
+
+
+class GatewayCustomer(CustomerRow):
+    """Our customer's name at a gateway."""
+
+    gateway = models.TextField()
+    ref = models.TextField()
+
+    class Meta:
+        db_table = "payments_gateway_customer"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "gateway"], name="payments_gateway_customer_once")]
+
+
+class MethodSetup(CustomerRow):
+    """A visit to the gateway's hosted page to add a card."""
+
+    gateway = models.TextField()
+    session_ref = models.TextField(blank=True, default="")
+    method_id = models.BigIntegerField(null=True)
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "payments_method_setup"
+
+
+class PaymentMethod(CustomerRow):
+    """A card (others come later), kept as the gateway's token."""
+
+    gateway = models.TextField()
+    kind = models.TextField(default="card")
+    token = models.TextField()
+    brand = models.TextField()
+    last4 = models.CharField(max_length=4)
+    expires_year = models.IntegerField()
+    expires_month = models.IntegerField()
+    position = models.IntegerField()
+    auto_charge = models.BooleanField()
+    created_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "payments_method"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "gateway", "token"], name="payments_method_once")]
+
+
+class Payment(CustomerRow):
+    """One attempt to take money. `id` is its idempotency key at the gateway."""
+
+    method_id = models.BigIntegerField()
+    gateway = models.TextField()
+    purpose = models.TextField()
+    subject_id = models.BigIntegerField()
+    amount_micros = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.TextField(choices=[(s.value, s.value) for s in PaymentState])
+    gateway_ref = models.TextField(blank=True, default="")
+    action_url = models.TextField(blank=True, default="")
+    failure_code = models.TextField(blank=True, default="")
+    failure_text = models.TextField(blank=True, default="")
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "payments_payment"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount_micros__gt=0), name="payments_payment_positive"),
+            models.UniqueConstraint(
+                fields=["customer_id", "gateway", "gateway_ref"], condition=~models.Q(gateway_ref=""), name="payments_payment_ref"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["customer_id", "changed_at"],
+                condition=models.Q(state__in=["created", "calling", "processing", "requires_action", "unknown"]),
+                name="payments_payment_open",
+            )
+        ]

@@ -1,0 +1,47 @@
+"""Price lists as data."""
+
+from django.db import models
+
+from postmeter.db.models import CustomerRow
+
+EVERYBODY = 0  # the customer_id of lists that belong to a plan instead of one customer
+
+
+class PriceList(CustomerRow):
+    """The prices of a plan (`customer_id` 0) or of one customer."""
+
+    name = models.TextField()
+    plan = models.TextField()
+    currency = models.CharField(max_length=3)
+    payable = models.JSONField(default=dict)  # final status -> whether it is paid for; see rating/price.py
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "rating_price_list"
+
+
+class Rate(CustomerRow):
+    """The price of one unit to one destination prefix, from a date on. Prices change by new rows."""
+
+    price_list_id = models.BigIntegerField()
+    channel = models.TextField()
+    direction = models.TextField(choices=[("out", "Outbound"), ("in", "Inbound")])
+    prefix = models.TextField()  # digits of E.164 without +
+    country = models.TextField()
+    price_micros = models.BigIntegerField()
+    fee_micros = models.BigIntegerField()  # carriers' fee per unit, passed on without markup (S-089)
+    valid_from = models.DateTimeField()
+    valid_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "rating_rate"
+        indexes = [models.Index(fields=["customer_id", "price_list_id", "channel", "direction"], name="rating_rate_list")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(price_micros__gte=0, fee_micros__gte=0), name="rating_rate_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(valid_until=None) | models.Q(valid_until__gt=models.F("valid_from")), name="rating_rate_dates"
+            ),
+            models.UniqueConstraint(
+                fields=["customer_id", "price_list_id", "channel", "direction", "prefix", "valid_from"], name="rating_rate_once"
+            ),
+        ]
