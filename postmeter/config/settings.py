@@ -198,6 +198,7 @@ TWILIO = {
     "account_sid": os.environ.get("POSTMETER_TWILIO_ACCOUNT_SID", ""),
     "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
 }
+PROVIDERS = {"twilio": TWILIO}
 STRIPE = {
     "base_url": os.environ.get("POSTMETER_STRIPE_BASE_URL", _simulator),
     "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),

@@ -57,6 +57,7 @@ class Customer(models.Model):
     """The paying organisation. Its id is the `customer_id` of every business row."""
 
     id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
+    number = models.BigIntegerField(unique=True, db_default=RawSQL("nextval('customers_number')", []))  # for people: invoice series
     name = models.TextField()
     email = models.EmailField()  # where invoices and notices go
     address = models.TextField(blank=True, default="")
@@ -75,6 +76,16 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SenderNumber(models.Model):
+    """A number that texts come from and replies come to. Not business data: a number is one customer's at a time."""
+
+    number = models.TextField(primary_key=True)
+    customer_id = models.BigIntegerField()
+
+    class Meta:
+        db_table = "customers_sender_number"
 
 
 class Member(CustomerRow):

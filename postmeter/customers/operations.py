@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.db import IntegrityError, transaction
 
 from postmeter.customers import keys, permissions
-from postmeter.customers.models import ApiKey, Customer, Member, Role, User
+from postmeter.customers.models import ApiKey, Customer, Member, Role, SenderNumber, User
 from postmeter.db import calls
 from postmeter.db.scope import customer as customer_scope
 from postmeter.db.scope import scoped
@@ -56,6 +56,11 @@ def create_customer(
             created_at=now,
         )
         customer.save(force_insert=True)
+        try:
+            with transaction.atomic():
+                SenderNumber(number=sender, customer_id=customer_id).save(force_insert=True)
+        except IntegrityError:
+            raise Conflict("This number is another customer's.", field="sender", remedy="Choose another number.") from None
         events.record("customer.created", customer_id=customer_id, subject_id=customer_id, now=now)
     return customer
 

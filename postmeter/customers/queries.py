@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from postmeter.customers import keys, permissions
-from postmeter.customers.models import ApiKey, Customer, Member, User
+from postmeter.customers.models import ApiKey, Customer, Member, SenderNumber, User
 from postmeter.db import scope
 from postmeter.db.scope import scoped
 
@@ -41,6 +41,11 @@ class Caller:
 @scoped
 def customer(*, customer_id: int) -> Customer:
     return Customer.objects.get(id=customer_id)
+
+
+def customer_of_number(number: str) -> int | None:
+    """Whose number this is."""
+    return SenderNumber.objects.filter(number=number).values_list("customer_id", flat=True).first()
 
 
 def seats_of(user: User) -> list[Seat]:

@@ -43,6 +43,23 @@ def customer(customer_id: int) -> Iterator[None]:
 
 
 @contextmanager
+def snapshot(customer_id: int) -> Iterator[None]:
+    """Like `customer`, reading one moment: what commits meanwhile is not seen. For checks and reports; writes nothing."""
+    outermost = not connection.in_atomic_block
+    with customer(customer_id) if not outermost else transaction.atomic():
+        if outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            _set(customer_id)
+            token = _customer.set(customer_id)
+        try:
+            yield
+        finally:
+            if outermost:
+                _customer.reset(token)
+
+
+@contextmanager
 def every_customer() -> Iterator[None]:
     """One transaction that sees every customer. Only the worker's and the command line's login may take it."""
     every = roles_of(str(connection.settings_dict["NAME"])).every

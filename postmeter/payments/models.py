@@ -1,39 +1,9 @@
 """Payment methods and payments. Cards never touch us: a token, a brand, four digits and an expiry."""
 
-from enum import StrEnum
-
 from django.db import models
 
 from postmeter.db.models import CustomerRow
-from postmeter.kit.states import Machine
-
-
-class PaymentState(StrEnum):
-    CREATED = "created"  # the intent is committed; nobody was asked yet
-    CALLING = "calling"  # the gateway is being asked, with this row's idempotency key
-    PROCESSING = "processing"  # the gateway has it; money arrives up to 48 hours later
-    REQUIRES_ACTION = "requires_action"  # the cardholder must confirm at the bank
-    UNKNOWN = "unknown"  # asked and never heard back; never falls through to another method
-    SUCCEEDED = "succeeded"
-    DECLINED = "declined"
-    CANCELLED = "cancelled"
-
-
-S = PaymentState
-MACHINE = Machine(
-    starts=frozenset({S.CREATED}),
-    arrows={
-        S.CREATED: frozenset({S.CALLING, S.CANCELLED}),
-        S.CALLING: frozenset({S.PROCESSING, S.REQUIRES_ACTION, S.UNKNOWN, S.SUCCEEDED, S.DECLINED}),
-        S.UNKNOWN: frozenset({S.PROCESSING, S.REQUIRES_ACTION, S.SUCCEEDED, S.DECLINED, S.CANCELLED}),
-        S.REQUIRES_ACTION: frozenset({S.PROCESSING, S.SUCCEEDED, S.DECLINED, S.CANCELLED}),
-        S.PROCESSING: frozenset({S.SUCCEEDED, S.DECLINED}),
-        S.SUCCEEDED: frozenset(),
-        S.DECLINED: frozenset(),
-        S.CANCELLED: frozenset(),
-    },
-)
-OPEN = frozenset({S.CREATED, S.CALLING, S.PROCESSING, S.REQUIRES_ACTION, S.UNKNOWN})
+from postmeter.payments.states import PaymentState
 
 
 class GatewayCustomer(CustomerRow):

@@ -15,7 +15,8 @@ class TopUp(CustomerRow):
     key = models.UUIDField()  # the buyer's own id of this purchase: a second press finds this row
     state = models.TextField(choices=[("pending", "Pending"), ("succeeded", "Succeeded"), ("failed", "Failed")])
     invoice_id = models.BigIntegerField(null=True)
-    transfer_id = models.BigIntegerField()
+    transfer_id = models.BigIntegerField()  # the ledger's id of the credit, made beforehand so that it is posted once
+    debt_transfer_id = models.BigIntegerField()  # of the part that pays a debt first
     created_by = models.TextField()
     created_at = models.DateTimeField()
     credited_at = models.DateTimeField(null=True)

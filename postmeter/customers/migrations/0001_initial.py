@@ -14,6 +14,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL('CREATE SEQUENCE customers_number AS bigint START 1001', 'DROP SEQUENCE customers_number'),
         migrations.CreateModel(
             name='User',
             fields=[
@@ -52,9 +53,18 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='SenderNumber',
+            fields=[
+                ('number', models.TextField(primary_key=True, serialize=False)),
+                ('customer_id', models.BigIntegerField()),
+            ],
+            options={'db_table': 'customers_sender_number'},
+        ),
+        migrations.CreateModel(
             name='Customer',
             fields=[
                 ('id', models.BigIntegerField(db_default=django.db.models.expressions.RawSQL('next_id()', []), primary_key=True, serialize=False)),
+                ('number', models.BigIntegerField(db_default=django.db.models.expressions.RawSQL("nextval('customers_number')", []), unique=True)),
                 ('name', models.TextField()),
                 ('email', models.EmailField(max_length=254)),
                 ('address', models.TextField(blank=True, default='')),
@@ -89,6 +99,7 @@ class Migration(migrations.Migration):
             },
         ),
         shared('customers_user', may='SELECT, INSERT, UPDATE'),
+        shared('customers_sender_number', may='SELECT, INSERT'),
         tenant('customers_customer', key='id', may='SELECT, INSERT, UPDATE'),
         tenant('customers_member', may='SELECT, INSERT, UPDATE',
                or_when="user_id = (SELECT nullif(current_setting('app.user', true), '')::bigint)"),

@@ -1,1 +1,132 @@
-"""Who carries messages, one file each. Pure."""
+"""Who carries messages: one file of pure functions each, and one line here.
+
+A provider builds the request, reads the reply, verifies a callback and reads its facts. It does no I/O: `carrier.py` owns
+connections, time limits and the difference between *never left* (a retry is safe) and *no answer* (unknown).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from postmeter.messaging.states import State
+
+
+class Forged(Exception):
+    """A callback whose signature does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """What goes to a provider: E.164 numbers, the text, and where its receipts are to go."""
+
+    id: int
+    sender: str
+    recipient: str
+    body: str
+    callback_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has it."""
+
+    ref: str
+    raw: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider surely does not have it and never will."""
+
+    code: str
+    text: str
+    raw: Mapping[str, object]
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """The provider surely does not have it; sending again is safe."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have it. Never resent blindly (A-23)."""
+
+    text: str
+
+
+Outcome = Accepted | Refused | TryLater | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What was posted to us, with the address as the provider saw it."""
+
+    url: str
+    form: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider's word about one message."""
+
+    state: State
+    ref: str
+    status: str
+    error_code: str
+    raw: Mapping[str, object]
+    billable: bool  # from this word on the provider bills us for it
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A text that came in."""
+
+    sender: str
+    recipient: str
+    body: str
+    ref: str
+
+
+class Provider(Protocol):
+    name: str
+    channels: frozenset[str]
+
+    def request(self, message: Outbound) -> Request: ...
+    def outcome(self, reply: Reply) -> Outcome: ...
+    def lookup(self, message: Outbound) -> Request: ...
+    def found(self, message: Outbound, reply: Reply, taken: frozenset[str]) -> Receipt | None: ...
+    def verify(self, callback: Callback) -> None: ...
+    def facts(self, callback: Callback) -> Sequence[Receipt | Received]: ...
+
+
+PROVIDERS = {
+    "twilio": "postmeter.messaging.providers.twilio.Twilio",
+}
+
+
+def provider(name: str, settings: Mapping[str, str]) -> Provider:
+    """The provider of that name, made from its settings."""
+    module, _, class_name = PROVIDERS[name].rpartition(".")
+    made: Provider = getattr(import_module(module), class_name)(settings)
+    return made

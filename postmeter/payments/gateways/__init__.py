@@ -1,1 +1,88 @@
-"""Who takes money, one file each. Pure."""
+"""Who takes money: one file each, and one line here.
+
+A gateway turns our words into its calls and its answers into ours. It never decides what happens next, and it never raises
+for what a bank or a network does: an outcome that we cannot be sure of is `Unknown`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from postmeter.payments.states import PaymentState
+
+
+class Forged(Exception):
+    """A callback whose signature does not fit, or is too old."""
+
+
+class GatewayDown(Exception):
+    """The gateway could not be asked; nothing that takes money was under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A saved card: a token and what may be shown of it."""
+
+    token: str
+    brand: str
+    last4: str
+    expires_year: int
+    expires_month: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What to take. `id` is the idempotency key: the same id always goes with the same content."""
+
+    id: str
+    customer_ref: str
+    token: str
+    amount_minor: int
+    currency: str
+    off_session: bool
+    return_url: str
+    facts: Mapping[str, str]  # comes back with callbacks: whose payment it is
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a charge, as far as the gateway says. `amount_minor` and `currency` are what it really took."""
+
+    state: PaymentState
+    ref: str = ""
+    code: str = ""
+    text: str = ""
+    action_url: str = ""
+    amount_minor: int = 0
+    currency: str = ""
+    facts: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetupDone:
+    """Somebody finished adding a card on the hosted page."""
+
+    session_ref: str
+    facts: Mapping[str, str]
+
+
+class Gateway(Protocol):
+    name: str
+
+    def create_customer(self, *, key: str, email: str, name: str, facts: Mapping[str, str]) -> str: ...
+    def start_setup(self, *, key: str, customer_ref: str, success_url: str, cancel_url: str, facts: Mapping[str, str]) -> tuple[str, str]: ...
+    def finish_setup(self, *, session_ref: str) -> Card | None: ...
+    def charge(self, charge: Charge) -> Outcome: ...
+    def fetch(self, *, ref: str, facts: Mapping[str, str]) -> Outcome | None: ...
+    def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone]: ...
+
+
+GATEWAYS = {"stripe": "postmeter.payments.gateways.stripe.Stripe"}
+
+
+def gateway(name: str, settings: Mapping[str, str]) -> Gateway:
+    """The gateway of that name, made from its settings."""
+    module, _, class_name = GATEWAYS[name].rpartition(".")
+    made: Gateway = getattr(import_module(module), class_name)(settings)
+    return made

@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ('state', models.TextField(choices=[('pending', 'Pending'), ('succeeded', 'Succeeded'), ('failed', 'Failed')])),
                 ('invoice_id', models.BigIntegerField(null=True)),
                 ('transfer_id', models.BigIntegerField()),
+                ('debt_transfer_id', models.BigIntegerField()),
                 ('created_by', models.TextField()),
                 ('created_at', models.DateTimeField()),
                 ('credited_at', models.DateTimeField(null=True)),

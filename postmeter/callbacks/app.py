@@ -1,0 +1,104 @@
+"""The door for providers and gateways. It verifies, writes down what was said, and answers; nothing else (ack in time)."""
+
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils import timezone
+from litestar import Litestar, Request, Response, post
+
+from postmeter.callbacks.collect import Collector
+from postmeter.db.public_ids import public_ids
+from postmeter.kit.refusals import Refusal
+from postmeter.messaging import inbound
+from postmeter.messaging.operations.record import Fact
+from postmeter.messaging.providers import Callback, Forged, Receipt, Received, provider
+from postmeter.payments import operations as payments
+from postmeter.payments.gateways import Forged as ForgedEvent
+from postmeter.payments.gateways import Outcome, SetupDone
+from postmeter.topups import operations as topups
+
+EMPTY_TWIML = "<?xml version='1.0' encoding='UTF-8'?><Response/>"
+_collector = Collector()
+
+
+@post("/callbacks/{name:str}/{customer:str}/{message:str}", status_code=204)
+async def message_receipt(name: str, customer: str, message: str, request: Request[Any, Any, Any]) -> Response[None]:
+    """A receipt about one message. Recorded, committed, then acknowledged: a receipt that fails here is sent again."""
+    callback = await _callback(request)
+    try:
+        adapter = provider(name, settings.PROVIDERS[name])
+        adapter.verify(callback)
+        customer_id, message_id = public_ids().decode("CU", customer), public_ids().decode("SM", message)
+    except (KeyError, Refusal):
+        return Response(None, status_code=404)
+    except Forged:
+        return Response(None, status_code=403)
+    facts = [fact_of(name, message_id, word) for word in adapter.facts(callback) if isinstance(word, Receipt)]
+    if facts:
+        await _collector.record(customer_id, facts)
+    return Response(None, status_code=204)
+
+
+@post("/callbacks/{name:str}/inbound", status_code=200)
+async def message_received(name: str, request: Request[Any, Any, Any]) -> Response[str]:
+    """A text that came in. Kept before it is acknowledged, whatever the balance is (A-58)."""
+    callback = await _callback(request)
+    try:
+        adapter = provider(name, settings.PROVIDERS[name])
+        adapter.verify(callback)
+    except KeyError:
+        return Response("", status_code=404)
+    except Forged:
+        return Response("", status_code=403)
+    received = [word for word in adapter.facts(callback) if isinstance(word, Received)]
+    await sync_to_async(_receive, thread_sensitive=False)(name, received, timezone.now())
+    return Response(EMPTY_TWIML, status_code=200, media_type="text/xml")
+
+
+@post("/callbacks/stripe", status_code=200)
+async def gateway_event(request: Request[Any, Any, Any]) -> Response[str]:
+    """A gateway's event. The effect and the note that it happened are one transaction, so a repeat changes nothing."""
+    body = await request.body()
+    signature = request.headers.get("stripe-signature", "")
+    try:
+        await sync_to_async(_gateway_facts, thread_sensitive=False)(body, signature, timezone.now())
+    except ForgedEvent:
+        return Response("bad signature", status_code=400)
+    return Response("ok", status_code=200)
+
+
+def fact_of(name: str, message_id: int, word: Receipt) -> Fact:
+    return Fact(message_id, "callback", name, word.state, word.ref, word.status, word.error_code, word.billable, raw=word.raw)
+
+
+def _receive(name: str, received: list[Received], now: datetime) -> None:
+    close_old_connections()
+    for word in received:
+        inbound.receive(provider=name, word=word, now=now)
+
+
+def _gateway_facts(body: bytes, signature: str, now: datetime) -> None:
+    close_old_connections()
+    for fact in payments.gateway("stripe").read(body=body, signature=signature):
+        facts = fact.facts or {}
+        if not facts.get("customer", "").isdigit():
+            continue  # somebody else's payment on the same gateway account
+        customer_id = int(facts["customer"])
+        if isinstance(fact, SetupDone) and facts.get("setup", "").isdigit():
+            payments.finish_setup(customer_id=customer_id, setup_id=int(facts["setup"]), now=now)
+        elif isinstance(fact, Outcome) and facts.get("payment", "").isdigit():
+            topups.settle(customer_id=customer_id, payment_id=int(facts["payment"]), outcome=fact, now=now)
+
+
+async def _callback(request: Request[Any, Any, Any]) -> Callback:
+    form = await request.form()
+    # The address as the provider saw it: what it signed. Behind a proxy that is the public one.
+    url = settings.PUBLIC_URL + request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return Callback(url, {key: str(value) for key, value in form.items()}, dict(request.headers), await request.body())
+
+
+def create_app() -> Litestar:
+    return Litestar([message_receipt, message_received, gateway_event], openapi_config=None)

@@ -1,0 +1,123 @@
+"""The demo: an operator, a clinic that buys credit, and the people who work there. Loaded once, into an empty database."""
+
+import json
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from postmeter.customers import operations as customers
+from postmeter.customers.models import Role
+from postmeter.db import calls, scope
+from postmeter.invoicing.models import Seller
+from postmeter.kit.money import MICROS
+from postmeter.rating import operations as rating
+from postmeter.wallets import operations as wallets
+
+# Plausible prices in millionths of a US dollar per segment: what one pays, and what the carriers take on top.
+RATES = [
+    ("1", "United States and Canada", 7_900, 3_500),
+    ("1876", "Jamaica", 92_000, 0),
+    ("1809", "Dominican Republic", 68_000, 0),
+    ("27", "South Africa", 28_500, 0),
+    ("31", "Netherlands", 94_000, 0),
+    ("33", "France", 79_800, 0),
+    ("34", "Spain", 83_200, 0),
+    ("353", "Ireland", 81_100, 0),
+    ("39", "Italy", 92_700, 0),
+    ("44", "United Kingdom", 46_300, 0),
+    ("49", "Germany", 111_900, 0),
+    ("52", "Mexico", 61_300, 0),
+    ("55", "Brazil", 53_400, 0),
+    ("61", "Australia", 51_500, 0),
+    ("64", "New Zealand", 105_000, 0),
+    ("65", "Singapore", 43_500, 0),
+    ("81", "Japan", 74_500, 0),
+    ("91", "India", 8_300, 0),
+    ("972", "Israel", 72_000, 0),
+]
+# Charged when a carrier took it, given back when the fault was on the carriers' side (A-50); by final status and error.
+PAYABLE = {"delivered": True, "undelivered": False, "failed": False, "undelivered:30006": True, "undelivered:30005": True}
+PEOPLE = [
+    ("master@demo.example", "Morgan Reyes", [Role.MASTER]),
+    ("billing@demo.example", "Billie Okafor", [Role.BILLING_ADMIN]),
+    ("office@demo.example", "Robin Castellanos-Featherstonehaugh", [Role.OFFICE_MANAGER]),
+    ("sender@demo.example", "Sam Lindqvist", [Role.SENDER]),
+]
+
+
+def load_once() -> bool:
+    """Make the demo unless there is a customer already. Logins go to `demo.json` in POSTMETER_HOME."""
+    with scope.every_customer():
+        if calls.rows("SELECT 1 FROM customers_customer LIMIT 1"):
+            return False
+    load()
+    return True
+
+
+def load() -> int:
+    """Make the operator, its prices, and one customer with members. Returns the customer's id."""
+    now = timezone.now()
+    Seller.objects.get_or_create(
+        id=1,
+        defaults={
+            "name": "Northlight Messaging Pty Ltd",
+            "address": "12 Example Street\nSydney NSW 2000\nAustralia",
+            "country": "AU",
+            "tax_id": "ABN 51 824 753 556",
+            "tax_name": "GST",
+            "tax_rate_ppm": 100_000,
+            "email": "billing@northlight.example",
+        },
+    )
+    with scope.every_customer():
+        price_list = rating.create_price_list(name="Standard", plan="standard", currency="USD", payable=PAYABLE, now=now, actor="operator")
+        rating.set_rates(price_list=price_list, new=_rates(), valid_from=now - timedelta(days=1), now=now, actor="operator")
+    customer = customers.create_customer(
+        name="Harbour Physio",
+        email="accounts@harbourphysio.example",
+        country="US",
+        currency="USD",
+        time_zone="America/New_York",
+        sender="+15550100000",
+        now=now,
+        address="7 Quay Road\nPortland, ME 04101\nUSA",
+    )
+    password = secrets.token_urlsafe(12)
+    with scope.customer(customer.id):
+        wallets.open_wallet(customer_id=customer.id, kind="pool", unit="USD", now=now)
+        sandbox = wallets.open_wallet(customer_id=customer.id, kind="sandbox", unit="USD", now=now)
+        play_money, debt = calls.next_ids(2)
+        wallets.credit(
+            customer_id=customer.id,
+            wallet=sandbox,
+            source_kind="sandbox",
+            amount_micros=1_000 * MICROS,
+            code="play_money",
+            ref_id=sandbox.id,
+            transfer_ids=(play_money, debt),
+            now=now,
+        )
+        for email, name, roles in PEOPLE:
+            customers.add_member(
+                customer_id=customer.id, email=email, name=name, roles=roles, now=now, actor="operator", password=password
+            )
+    _write_logins(password)
+    return customer.id
+
+
+def _rates() -> list[rating.NewRate]:
+    out = [rating.NewRate("sms", "out", prefix, country, price, fee) for prefix, country, price, fee in RATES]
+    email = [rating.NewRate("email", "out", "0", "Everywhere", 0, 0)]
+    inbound = [rating.NewRate("sms", "in", "1", "United States and Canada", 7_500, 0)]
+    return out + email + inbound
+
+
+def _write_logins(password: str) -> None:
+    home = Path(settings.HOME)
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "demo.json"
+    path.write_text(json.dumps([{"email": email, "password": password, "role": Role(roles[0]).label} for email, _, roles in PEOPLE], indent=2))
+    path.chmod(0o600)

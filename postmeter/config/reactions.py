@@ -1,0 +1,41 @@
+"""Which facts wake which jobs: one table.
+
+A kind that is recorded and wakes nothing stands here too, with no jobs: a house test checks that every recorded kind is
+listed, so that nobody has to search whether a fact is heard.
+"""
+
+from postmeter.invoicing import tasks as invoicing
+
+REACTIONS = {
+    "invoice.issued": [invoicing.mail_invoice],
+    "api_key.created": [],
+    "api_key.revoked": [],
+    "batch.stopped": [],
+    "consent.opted_in": [],
+    "consent.opted_out": [],
+    "customer.created": [],
+    "invoice.mailed": [],
+    "member.added": [],
+    "member.left": [],
+    "member.roles_changed": [],
+    "message.cancelled": [],
+    "message.received": [],
+    "messages.accepted": [],
+    "messages.ended": [],
+    "payment.cancelled": [],
+    "payment.declined": [],
+    "payment.mismatch": [],
+    "payment.processing": [],
+    "payment.requires_action": [],
+    "payment.succeeded": [],
+    "payment.unknown": [],
+    "payment_method.added": [],
+    "payment_method.removed": [],
+    "price_list.changed": [],
+    "price_list.created": [],
+    "quote.made": [],
+    "top_up.failed": [],
+    "top_up.started": [],
+    "top_up.succeeded": [],
+    "wallet.opened": [],
+}

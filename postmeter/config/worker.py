@@ -1,0 +1,103 @@
+"""The worker process: dispatch, relay, jobs, and the rounds that close what stays open. Many may run side by side."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postmeter.config.settings")
+
+import django
+
+django.setup()
+
+from asgiref.sync import sync_to_async  # noqa: E402 - Django must be set up first
+from django.conf import settings  # noqa: E402
+from django.db import close_old_connections, connection  # noqa: E402
+from django.utils import timezone  # noqa: E402
+from procrastinate.contrib.django import app  # noqa: E402
+
+from postmeter.config.reactions import REACTIONS  # noqa: E402
+from postmeter.events.relay import relay  # noqa: E402
+from postmeter.messaging import reconcile  # noqa: E402
+from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
+from postmeter.topups import operations as topups  # noqa: E402
+
+log = logging.getLogger("postmeter.worker")
+RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, PARTITIONS_SECONDS = 0.5, 10.0, 15.0, 6 * 3600.0
+
+
+def defer(job: Any, customer_id: int, event_id: int) -> None:
+    job.defer(customer_id=customer_id, event_id=event_id)
+
+
+def relay_round() -> int:
+    close_old_connections()
+    return relay(REACTIONS, defer)
+
+
+def payments_round() -> int:
+    """Ask about payments that nobody has heard of (A-23)."""
+    close_old_connections()
+    return sum(topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments())
+
+
+def partitions_round() -> int:
+    """Keep partitions ready for the coming weeks."""
+    close_old_connections()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT db_ensure_partitions(%s, 8)", [timezone.now() - timedelta(days=1)])
+        return int(cursor.fetchone()[0])
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[int]], what: str) -> None:
+    """Do `work` again and again. A failure is logged and tried again: one broken row must not stop the house."""
+    while True:
+        try:
+            done = await work()
+        except Exception:
+            log.exception("%s failed; trying again", what)
+            done = 0
+        if not done:
+            await asyncio.sleep(seconds)
+
+
+async def run() -> None:
+    """Work until told to stop; then finish what is under way."""
+    providers = settings.PROVIDERS
+    dispatcher = Dispatcher(settings=providers, clock=timezone.now)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def sweep() -> int:
+        return await reconcile.sweep_all(settings=providers, now=timezone.now())
+
+    rounds = [
+        asyncio.create_task(_every(RELAY_SECONDS, sync_to_async(relay_round, thread_sensitive=False), "relay")),
+        asyncio.create_task(_every(SWEEP_SECONDS, sweep, "sweep")),
+        asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
+        asyncio.create_task(_every(PARTITIONS_SECONDS, sync_to_async(partitions_round, thread_sensitive=False), "partitions")),
+    ]
+    async with app.replace_connector(app.connector.get_worker_connector()).open_async() as jobs_app:
+        jobs = asyncio.create_task(jobs_app.run_worker_async(install_signal_handlers=False, wait=True, concurrency=4))
+        dispatch = asyncio.create_task(dispatcher.run())
+        stopping = asyncio.create_task(stop.wait())
+        log.info("working")
+        done, _ = await asyncio.wait({jobs, dispatch, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        dispatcher.stop()
+        await asyncio.wait({dispatch}, timeout=35)
+        for task in (*rounds, jobs):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*rounds, jobs, return_exceptions=True)
+        for task in done - {stopping}:
+            task.result()
+
+
+if __name__ == "__main__":
+    asyncio.run(run())

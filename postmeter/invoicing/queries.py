@@ -1,0 +1,20 @@
+"""Reads of invoices."""
+
+from postmeter.db.scope import scoped
+from postmeter.invoicing.models import Invoice
+from postmeter.kit.refusals import NotFound
+
+
+@scoped
+def invoice(*, customer_id: int, invoice_id: int) -> Invoice:
+    found = Invoice.objects.filter(customer_id=customer_id, id=invoice_id).first()
+    if found is None:
+        raise NotFound("There is no such invoice.")
+    return found
+
+
+@scoped
+def invoices(*, customer_id: int, before: int | None = None, at_most: int = 50) -> list[Invoice]:
+    """The newest first; `before` is the id of the last one seen."""
+    rows = Invoice.objects.filter(customer_id=customer_id).order_by("-id")
+    return list((rows.filter(id__lt=before) if before else rows)[:at_most])

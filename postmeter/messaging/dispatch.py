@@ -1,0 +1,191 @@
+"""Pump 2, dispatch: an asyncio worker that goes round the customers that have work.
+
+    claim (short transaction) -> send, many at once, no transaction open -> record the outcomes in batches
+
+Claims are made a share at a time per customer, so one customer's campaign never starves another's reminder. A worker that
+dies between claim and outcome leaves messages in `sending`; the sweeper turns them into `unknown` after the lease.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TypeVar
+
+from django.db import close_old_connections
+
+from postmeter.messaging.addresses import receipt_url
+from postmeter.messaging.carrier import Carrier
+from postmeter.messaging.operations import dispatch as operations
+from postmeter.messaging.operations.dispatch import Claimed
+from postmeter.messaging.operations.record import Fact, record
+from postmeter.messaging.providers import Accepted, Outbound, Outcome, Refused, TryLater, Unknown, provider
+from postmeter.messaging.states import State
+
+log = logging.getLogger("postmeter.dispatch")
+T = TypeVar("T")
+
+SHARE = 250  # claimed per customer and round
+UNDER_WAY_AT_MOST = 1_000
+IDLE_SECONDS = 0.05
+SANDBOX = "sandbox"  # what test keys send through: nothing leaves the house
+
+
+class Dispatcher:
+    """One worker's dispatch. `clock` gives now; `settings` are the providers' by name."""
+
+    def __init__(
+        self, *, settings: Mapping[str, Mapping[str, str]], clock: Callable[[], datetime], senders: int = 64, share: int = SHARE
+    ) -> None:
+        self._settings, self._clock, self._share = settings, clock, share
+        self._senders = senders
+        self._carriers: dict[str, Carrier] = {}
+        self._outcomes: list[tuple[Claimed, Outcome]] = []
+        self._todo: asyncio.Queue[Claimed] = asyncio.Queue()
+        self._done = asyncio.Event()
+        self._under_way = 0
+        self._stopping = False
+        # Claims and records each have a thread, and so a connection, of their own: neither waits for the other.
+        self._claims = ThreadPoolExecutor(1, "claim")
+        self._records = ThreadPoolExecutor(1, "record")
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns once what is under way has its outcome."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Dispatch until stopped."""
+        async with _all(self._settings, self._senders) as self._carriers:
+            senders = [asyncio.create_task(self._send_all()) for _ in range(self._senders)]
+            recorder = asyncio.create_task(self._record_all())
+            try:
+                while not self._stopping:
+                    if not await self._round():
+                        await asyncio.sleep(IDLE_SECONDS)
+                while self._under_way:
+                    await asyncio.sleep(IDLE_SECONDS)
+            finally:
+                for task in (*senders, recorder):
+                    task.cancel()
+                await asyncio.gather(*senders, recorder, return_exceptions=True)
+
+    async def drain(self) -> int:
+        """Dispatch until nothing is due any more. Returns how many messages were handled; for tests and the demo."""
+        handled = 0
+        async with _all(self._settings, self._senders) as self._carriers:
+            senders = [asyncio.create_task(self._send_all()) for _ in range(self._senders)]
+            recorder = asyncio.create_task(self._record_all())
+            while True:
+                claimed = await self._round()
+                handled += claimed
+                if not claimed and not self._under_way:
+                    break
+                await asyncio.sleep(0.001)
+            for task in (*senders, recorder):
+                task.cancel()
+            await asyncio.gather(*senders, recorder, return_exceptions=True)
+        return handled
+
+    async def _round(self) -> int:
+        """One claim for each customer with work. Returns how many messages were claimed."""
+        if self._under_way >= UNDER_WAY_AT_MOST:
+            await asyncio.sleep(0.005)
+            return 1
+        claimed = 0
+        for customer_id in await self._in(self._claims, operations.customers_with_work):
+            room = UNDER_WAY_AT_MOST - self._under_way
+            if room <= 0 or self._stopping:
+                break
+            share = min(self._share, room)
+            for message in await self._in(self._claims, lambda: operations.claim(customer_id=customer_id, at_most=share, now=self._clock())):
+                self._under_way += 1
+                self._todo.put_nowait(message)
+                claimed += 1
+        return claimed
+
+    async def _send_all(self) -> None:
+        while True:
+            message = await self._todo.get()
+            outcome = await self._send(message)
+            self._outcomes.append((message, outcome))
+            self._done.set()
+
+    async def _send(self, message: Claimed) -> Outcome:
+        if message.provider == SANDBOX:
+            return Accepted(f"sandbox-{message.id}", {"sandbox": True})
+        carrier = self._carriers.get(message.provider)
+        if carrier is None:
+            return TryLater(f"There is no provider called {message.provider}.")
+        url = receipt_url(message.provider, message.customer_id, message.id)
+        return await carrier.send(Outbound(message.id, message.sender, message.recipient, message.body, url))
+
+    async def _record_all(self) -> None:
+        """Write outcomes as they come: everything that arrived while the last batch was being written is the next batch."""
+        while True:
+            await self._done.wait()
+            self._done.clear()
+            batch, self._outcomes = self._outcomes, []
+            by_customer: dict[int, list[tuple[Claimed, Outcome]]] = {}
+            for message, outcome in batch:
+                by_customer.setdefault(message.customer_id, []).append((message, outcome))
+            for customer_id, pairs in by_customer.items():
+                try:
+                    await self._in(self._records, lambda: self._write(customer_id, pairs))
+                except Exception:
+                    # The messages stay in `sending`; the sweeper finds out what became of them.
+                    log.exception("outcomes of %d messages could not be written", len(pairs))
+            self._under_way -= len(batch)
+
+    def _write(self, customer_id: int, pairs: list[tuple[Claimed, Outcome]]) -> None:
+        facts, back = [], []
+        for message, outcome in pairs:
+            if isinstance(outcome, TryLater):
+                back.append(message.id)
+            else:
+                facts.extend(facts_of(message, outcome))
+        now = self._clock()
+        if facts:
+            record(customer_id=customer_id, facts=facts, now=now)
+        if back:
+            operations.put_back(customer_id=customer_id, ids=back, now=now, reason="not taken")
+
+    async def _in(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        def fresh() -> T:
+            close_old_connections()
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(executor, fresh)
+
+
+def facts_of(message: Claimed, outcome: Outcome) -> list[Fact]:
+    """What an outcome says about its message."""
+    name = message.provider
+    if isinstance(outcome, Accepted) and name == SANDBOX:
+        return [Fact(message.id, "reply", name, State.DELIVERED, outcome.ref, "delivered", billable=True, raw=outcome.raw)]
+    if isinstance(outcome, Accepted):
+        raw = {key: outcome.raw[key] for key in ("status", "num_segments") if outcome.raw.get(key)}
+        return [Fact(message.id, "reply", name, State.SENT, outcome.ref, "accepted", raw=raw)]
+    if isinstance(outcome, Refused):
+        raw = {"message": outcome.text, "code": outcome.code}
+        return [Fact(message.id, "reply", name, State.FAILED, "", "refused", outcome.code, refused=True, raw=raw)]
+    assert isinstance(outcome, Unknown)
+    return [Fact(message.id, "reply", name, State.UNKNOWN, "", "unknown", raw={"why": outcome.text})]
+
+
+class _all:  # noqa: N801 - reads as a word where it is used
+    """All carriers, opened and closed together."""
+
+    def __init__(self, settings: Mapping[str, Mapping[str, str]], connections: int) -> None:
+        self._carriers = {name: Carrier(provider(name, values), connections=connections) for name, values in settings.items()}
+
+    async def __aenter__(self) -> dict[str, Carrier]:
+        for carrier in self._carriers.values():
+            await carrier.__aenter__()
+        return self._carriers
+
+    async def __aexit__(self, *failure: object) -> None:
+        for carrier in self._carriers.values():
+            await carrier.__aexit__()
+
+

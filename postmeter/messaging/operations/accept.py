@@ -1,0 +1,355 @@
+"""Pump 1, accept: measure and price in memory, then one call of the database for one customer's list.
+
+`submit` takes one list in a transaction of its own. `submit_together` is for the API door, which collects single requests
+while the previous commit is under way: one transaction for all of them, one call per customer.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from postmeter.customers import queries as customers
+from postmeter.db import calls, scope
+from postmeter.kit.phone import looks_e164
+from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
+from postmeter.messaging.channels import sms
+from postmeter.messaging.models import Batch
+from postmeter.rating import queries as rating
+from postmeter.rating.price import price
+from postmeter.wallets import operations as wallet_operations
+from postmeter.wallets import queries as wallets
+
+LIST_AT_MOST = 10_000
+# A receipt may be days late; what is still open then is settled by the sweeper (A-09).
+HOLD_FOR = timedelta(days=4)
+KEY_FOR = timedelta(hours=48)
+PAYER_SECONDS = 5.0
+
+
+class NotCoveredList(NotCovered):
+    """The available credit does not cover all of this."""
+
+    code = "exceeds_available"
+
+
+class KeyReused(Conflict):
+    """This Idempotency-Key was used for another request."""
+
+    code = "key_reused"
+
+
+class MessagingOff(NotAllowed):
+    """Messaging is switched off for this customer."""
+
+    code = "messaging_off"
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """What accepting needs to know of a customer and the wallet that pays; kept for a few seconds in the process."""
+
+    customer_id: int
+    wallet_id: int
+    debit: int
+    credit: int
+    unit: str
+    sender: str
+    region: str
+    provider: str
+    prices: rating.Prices
+
+
+@dataclass(slots=True)
+class Submission:
+    """A list to send: parallel lists of recipients (E.164) and texts. `whole`: all or nothing when credit is short."""
+
+    customer_id: int
+    recipients: Sequence[str]
+    bodies: Sequence[str]
+    actor: str
+    mode: str = "live"
+    sender: str | None = None
+    key: UUID | None = None
+    digest: UUID | None = None
+    whole: bool = True
+    source: str = ""
+    due_at: datetime | None = None
+    useful_until: datetime | None = None
+    quote_id: int | None = None
+    priced: "Priced | None" = None
+
+
+@dataclass(slots=True)
+class Priced:
+    """What each text costs; micro-units. `problems` names the rows that cannot go, by position."""
+
+    encodings: list[str]
+    segments: list[int]
+    prices: list[int]
+    fees: list[int]
+    problems: dict[int, Refusal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submission: an id and a word per row, in the rows' order."""
+
+    batch_id: int
+    ids: list[int]
+    words: list[str]
+    priced: Priced
+    unit: str
+
+
+_payers: dict[tuple[int, str], tuple[float, Payer]] = {}
+
+
+def payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
+    """Who pays, with which prices. Raises MessagingOff."""
+    cached = _payers.get((customer_id, mode))
+    if cached and time.monotonic() - cached[0] < PAYER_SECONDS:
+        return cached[1]
+    with scope.customer(customer_id):
+        customer = customers.customer(customer_id=customer_id)
+        if not customer.messaging_enabled or customer.suspended_at:
+            raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
+        wallet = wallets.pool(customer_id=customer_id, mode=mode)
+        accounts = wallet_operations.accounts(customer_id=customer_id, wallet=wallet)
+        prices = rating.prices(customer_id=customer_id, plan=customer.plan, channel="sms", direction="out", now=now)
+    if prices.currency != wallet.unit:
+        raise Conflict("The price list is not in the wallet's currency.", remedy="Ask your account manager.")
+    found = Payer(
+        customer_id,
+        wallet.id,
+        accounts.wallet,
+        accounts.usage,
+        wallet.unit,
+        customer.sender,
+        customer.country,
+        "twilio" if mode == "live" else "sandbox",
+        prices,
+    )
+    _payers[(customer_id, mode)] = (time.monotonic(), found)
+    return found
+
+
+def forget() -> None:
+    """Drop what is kept in this process: after a change of settings, and between tests."""
+    _payers.clear()
+    rating.forget()
+
+
+def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -> Priced:
+    """Measure and price each text. Pure and in memory: this is the part that a list of thousands spends most Python on."""
+    priced = Priced([], [], [], [])
+    find, count = payer.prices.table.find, sms.count
+    known: dict[str, tuple[str, int]] = {}
+    for position, (recipient, body) in enumerate(zip(recipients, bodies, strict=True)):
+        encoding, segments, each, fee = "", 1, 0, 0
+        try:
+            if not looks_e164(recipient):
+                raise BadInput("This is not a phone number.", field="to", remedy="Write it with + and country code, such as +15550100123.")
+            measured = known.get(body)
+            if measured is None:
+                sms.check(body)
+                found, n = count(body)
+                measured = known[body] = (str(found), n)
+            encoding, segments = measured
+            rate = find(recipient)
+            if rate is None:
+                raise BadInput("There is no price for this destination.", field="to", remedy="See the price list for where you can send.")
+            cost = price(segments, rate)
+            each, fee = cost.price_micros, cost.fee_micros
+        except Refusal as refusal:
+            priced.problems[position] = refusal
+        priced.encodings.append(encoding)
+        priced.segments.append(segments)
+        priced.prices.append(each)
+        priced.fees.append(fee)
+    return priced
+
+
+def submit(submission: Submission, *, now: datetime) -> Accepted:
+    """Accept one list. Raises BadInput naming the first bad rows, NotCoveredList, KeyReused, MessagingOff."""
+    who = payer(customer_id=submission.customer_id, mode=submission.mode, now=now)
+    priced = submission.priced or price_list(who, submission.recipients, submission.bodies)
+    _refuse_problems(submission, priced)
+    with transaction.atomic():
+        batch_id = calls.next_id() if len(submission.recipients) > 1 or submission.quote_id else 0
+        row = calls.rows(_ACCEPT, _arguments(who, submission, priced, batch_id, now, list_key=True))[0]
+        accepted = Accepted(batch_id, row[0], row[1], priced, who.unit)
+        _refuse_answers(submission, who, accepted)
+        if "exists" in accepted.words:
+            return _as_before(submission.customer_id, accepted)
+        if batch_id:
+            with scope.customer(submission.customer_id):
+                Batch(
+                    customer_id=submission.customer_id,
+                    id=batch_id,
+                    quote_id=submission.quote_id,
+                    source=submission.source,
+                    accepted=accepted.words.count("ok"),
+                    refused=len(accepted.words) - accepted.words.count("ok"),
+                    created_by=submission.actor,
+                    created_at=now,
+                ).save(force_insert=True)
+    return accepted
+
+
+def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list[Accepted | Refusal]:
+    """Accept many single messages in one transaction, one call per customer and mode. Each gets its own answer."""
+    answers: list[Accepted | Refusal | None] = [None] * len(submissions)
+    groups: dict[tuple[int, str, str, str | None, datetime | None, datetime | None], list[int]] = {}
+    for position, one in enumerate(submissions):
+        groups.setdefault((one.customer_id, one.mode, one.actor, one.sender, one.due_at, one.useful_until), []).append(position)
+    with transaction.atomic():
+        # Customers in order of id: two doors that commit at once lock accounts in the same order.
+        for (customer_id, mode, *_), positions in sorted(groups.items(), key=lambda item: item[0][0]):
+            try:
+                who = payer(customer_id=customer_id, mode=mode, now=now)
+            except Refusal as refusal:
+                for position in positions:
+                    answers[position] = refusal
+                continue
+            _accept_group(who, submissions, positions, answers, now)
+    return [answer for answer in answers if answer is not None]
+
+
+def _accept_group(
+    who: Payer, submissions: Sequence[Submission], positions: list[int], answers: list[Accepted | Refusal | None], now: datetime
+) -> None:
+    recipients = [submissions[p].recipients[0] for p in positions]
+    bodies = [submissions[p].bodies[0] for p in positions]
+    priced = price_list(who, recipients, bodies)
+    for index, refusal in priced.problems.items():
+        answers[positions[index]] = refusal
+    good = [i for i in range(len(positions)) if i not in priced.problems]
+    if not good:
+        return
+    first = submissions[positions[0]]
+    together = Submission(
+        customer_id=who.customer_id,
+        recipients=[recipients[i] for i in good],
+        bodies=[bodies[i] for i in good],
+        actor=first.actor,
+        mode=first.mode,
+        sender=first.sender,
+        whole=False,
+        due_at=first.due_at,
+        useful_until=first.useful_until,
+    )
+    kept = Priced(
+        [priced.encodings[i] for i in good],
+        [priced.segments[i] for i in good],
+        [priced.prices[i] for i in good],
+        [priced.fees[i] for i in good],
+    )
+    keys = [submissions[positions[i]].key for i in good]
+    digests = [submissions[positions[i]].digest for i in good]
+    arguments = _arguments(who, together, kept, 0, now, keys=keys, digests=digests)
+    ids, words = calls.rows(_ACCEPT, arguments)[0]
+    for n, i in enumerate(good):
+        answers[positions[i]] = _single_answer(who, kept, n, ids[n], words[n])
+
+
+def _single_answer(who: Payer, priced: Priced, n: int, id_: int, word: str) -> Accepted | Refusal:
+    total = priced.prices[n] + priced.fees[n]
+    if word == "key_reused":
+        return KeyReused(field="Idempotency-Key", remedy="Use a new key for a new request.")
+    if word == "opted_out":
+        return BadInput("This recipient has opted out.", field="to", remedy="They can opt in again by sending START.")
+    if word == "exceeds_available":
+        return NotCoveredList(remedy="Top up your credit, then send again.", needed_micros=total, unit=who.unit)
+    one = Priced([priced.encodings[n]], [priced.segments[n]], [priced.prices[n]], [priced.fees[n]])
+    return Accepted(0, [id_], [word], one, who.unit)
+
+
+_ACCEPT = """SELECT * FROM messaging_accept(
+    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+    %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::bigint[], %s::bigint[])"""
+
+
+def _arguments(
+    who: Payer,
+    submission: Submission,
+    priced: Priced,
+    batch_id: int,
+    now: datetime,
+    *,
+    list_key: bool = False,
+    keys: list[UUID | None] | None = None,
+    digests: list[UUID | None] | None = None,
+) -> list[object]:
+    has_keys = keys is not None and any(keys)
+    return [
+        who.customer_id,
+        now,
+        who.wallet_id,
+        who.debit,
+        who.credit,
+        who.unit,
+        "sms",
+        submission.sender or who.sender,
+        who.provider,
+        who.prices.price_list_id,
+        batch_id,
+        submission.actor,
+        now + HOLD_FOR,
+        submission.due_at or now,
+        submission.useful_until,
+        now + KEY_FOR,
+        submission.key if list_key else None,
+        submission.digest if list_key else None,
+        submission.whole,
+        keys if has_keys else None,
+        digests if has_keys else None,
+        list(submission.recipients),
+        list(submission.bodies),
+        priced.encodings,
+        priced.segments,
+        priced.prices,
+        priced.fees,
+    ]
+
+
+def _refuse_problems(submission: Submission, priced: Priced) -> None:
+    if not submission.recipients:
+        raise BadInput("There is nobody to send to.", field="messages", remedy="Give at least one message.")
+    if len(submission.recipients) > LIST_AT_MOST:
+        raise BadInput("This list is too long.", field="messages", remedy=f"Send at most {LIST_AT_MOST:,} messages at a time.")
+    if priced.problems:
+        position, first = min(priced.problems.items())
+        rows = [
+            {"position": p, "field": r.field or "", "detail": r.text, "remedy": r.remedy or ""} for p, r in sorted(priced.problems.items())[:100]
+        ]
+        if len(submission.recipients) == 1:
+            raise first
+        raise BadInput(
+            f"{len(priced.problems)} of {len(submission.recipients)} messages cannot be sent. The first is number {position + 1}: {first.text}",
+            field="messages",
+            remedy=first.remedy,
+            errors=rows,
+        )
+
+
+def _refuse_answers(submission: Submission, who: Payer, accepted: Accepted) -> None:
+    words = accepted.words
+    if "key_reused" in words:
+        raise KeyReused(field="Idempotency-Key", remedy="Use a new key for a new request.")
+    if len(words) == 1 and words[0] == "opted_out":
+        raise BadInput("This recipient has opted out.", field="to", remedy="They can opt in again by sending START.")
+    if "exceeds_available" in words and (submission.whole or "ok" not in words):
+        total = sum(accepted.priced.prices) + sum(accepted.priced.fees)
+        raise NotCoveredList(remedy="Top up your credit, then send again.", needed_micros=total, unit=who.unit)
+
+
+def _as_before(customer_id: int, accepted: Accepted) -> Accepted:
+    with scope.customer(customer_id):
+        rows = calls.rows(
+            "SELECT batch_id FROM messaging_message WHERE customer_id = %s AND id = ANY (%s) LIMIT 1", [customer_id, accepted.ids]
+        )
+    return Accepted(rows[0][0] if rows else 0, accepted.ids, accepted.words, accepted.priced, accepted.unit)

@@ -1,0 +1,102 @@
+"""Pump 2's writes: claim what is queued, and put back what the provider surely did not take.
+
+The re-check of consent stands in the claim's transaction: an opt-out that committed before the claim is obeyed (I19).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from postmeter.db import calls, scope
+from postmeter.db.scope import scoped
+from postmeter.messaging.operations.record import Fact, record
+from postmeter.messaging.states import State
+
+ATTEMPTS_AT_MOST = 6
+LEASE = timedelta(seconds=90)  # longer than any time limit of ours at a provider
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that this worker alone will send now."""
+
+    customer_id: int
+    id: int
+    provider: str
+    sender: str
+    recipient: str
+    body: str
+    attempts: int
+
+
+# A loose scan of the queue's index: as many probes as customers with work, however long their queues are.
+_CUSTOMERS = """
+WITH RECURSIVE c AS (
+    (SELECT customer_id FROM messaging_message WHERE state = 'queued' ORDER BY customer_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT customer_id FROM messaging_message WHERE state = 'queued' AND customer_id > c.customer_id ORDER BY customer_id LIMIT 1)
+    FROM c WHERE c.customer_id IS NOT NULL)
+SELECT customer_id FROM c WHERE customer_id IS NOT NULL"""
+
+
+def customers_with_work() -> list[int]:
+    """The customers that have queued messages, so that the worker can go round them."""
+    with scope.every_customer():
+        return [row[0] for row in calls.rows(_CUSTOMERS)]
+
+
+@scoped
+def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
+    """Take up to `at_most` queued messages for sending. What lapsed or opted out meanwhile ends here, released."""
+    found = calls.rows(
+        """SELECT id, recipient, channel, useful_until FROM messaging_message WHERE customer_id = %s AND state = 'queued' AND due_at <= %s
+           ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
+        [customer_id, now, at_most],
+    )
+    if not found:
+        return []
+    out = {
+        (row[0], row[1])
+        for row in calls.rows(
+            "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%s)", [customer_id, [r[1] for r in found]]
+        )
+    }
+    ended: list[Fact] = []
+    ids: list[int] = []
+    for id_, recipient, channel, useful_until in found:
+        if useful_until is not None and useful_until <= now:
+            ended.append(Fact(id_, "us", "", State.EXPIRED, status="expired", refused=True))
+        elif (channel, recipient) in out:
+            ended.append(Fact(id_, "us", "", State.CANCELLED, status="opted_out", refused=True))
+        else:
+            ids.append(id_)
+    if ended:
+        record(customer_id=customer_id, facts=ended, now=now)
+    if not ids:
+        return []
+    claimed = calls.rows(
+        """UPDATE messaging_message SET state = 'sending', attempts = attempts + 1, changed_at = %s
+           WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%s)
+           RETURNING customer_id, id, provider, sender, recipient, body, attempts""",
+        [now, customer_id, ids[0], ids[-1], ids],
+    )
+    return [Claimed(*row) for row in claimed]
+
+
+@scoped
+def put_back(*, customer_id: int, ids: Sequence[int], now: datetime, reason: str) -> None:
+    """Queue again what the provider surely did not take, later each time; after too many attempts it fails, released."""
+    rows = calls.rows(
+        """SELECT id, attempts FROM messaging_message WHERE customer_id = %s AND state = 'sending' AND id = ANY (%s)
+           ORDER BY id FOR NO KEY UPDATE""",
+        [customer_id, list(ids)],
+    )
+    spent = [Fact(id_, "us", "", State.FAILED, status="gave_up", refused=True) for id_, n in rows if n >= ATTEMPTS_AT_MOST]
+    if spent:
+        record(customer_id=customer_id, facts=spent, now=now)
+    for id_, attempts in rows:
+        if attempts < ATTEMPTS_AT_MOST:
+            calls.rows(
+                "UPDATE messaging_message SET state = 'queued', due_at = %s, changed_at = %s WHERE customer_id = %s AND id = %s",
+                [now + timedelta(seconds=2**attempts), now, customer_id, id_],
+            )

@@ -1,0 +1,230 @@
+"""Pump 3, record: what providers say, in any order and as often as they like.
+
+Receipts are kept once each; states follow their arrows only; money follows the state: charged from the first word that the
+provider bills for, at most the hold; released or given back when the price list says that the end is not payable (A-50, A-51).
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postmeter.db import calls
+from postmeter.db.scope import scoped
+from postmeter.events import operations as events
+from postmeter.ledger import operations as ledger
+from postmeter.messaging.states import MACHINE, State
+from postmeter.rating import queries as rating
+from postmeter.wallets import operations as wallet_operations
+from postmeter.wallets import queries as wallets
+
+SETTLED = frozenset({ledger.Word.OK, ledger.Word.EXISTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One word about one message. `refused`: the provider surely does not have it, so nothing can be payable."""
+
+    message_id: int
+    source: str  # reply | callback | lookup | us
+    provider: str
+    state: State
+    ref: str = ""
+    status: str = ""
+    error_code: str = ""
+    billable: bool = False
+    refused: bool = False
+    raw: Mapping[str, object] | None = None
+
+
+@dataclass(slots=True)
+class _Row:
+    id: int
+    state: State
+    wallet_id: int
+    price_list_id: int
+    total: int
+    charged: int
+    refunded: int
+    ref: str
+    error_code: str
+    changed: bool = False
+    action: ledger.Action | None = None
+    refund: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How many words were new to us, and how many messages moved or were settled by them."""
+
+    new: int
+    moved: int
+
+
+@scoped
+def record(*, customer_id: int, facts: Sequence[Fact], now: datetime) -> Recorded:
+    """Take in what was said about this customer's messages, in one transaction. A repeat changes nothing."""
+    facts = [fact for fact in facts if fact.message_id > 0]
+    if not facts:
+        return Recorded(0, 0)
+    rows = _lock(customer_id, {fact.message_id for fact in facts})
+    new = _keep(customer_id, [fact for fact in facts if fact.message_id in rows], now)
+    policies = _Policies(customer_id)
+    for fact in facts:
+        if row := rows.get(fact.message_id):
+            _apply(row, fact, policies)
+    changed = [row for row in rows.values() if row.changed]
+    if changed:
+        _write(customer_id, changed, now)
+        _settle(customer_id, changed, now)
+        _tell(customer_id, changed, now)
+    return Recorded(new, len(changed))
+
+
+def _lock(customer_id: int, ids: Iterable[int]) -> dict[int, _Row]:
+    wanted = sorted(ids)
+    found = calls.rows(
+        """SELECT id, state, wallet_id, price_list_id, price_micros + fee_micros, charged_micros, refunded_micros, provider_ref, error_code
+           FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%s) ORDER BY id FOR NO KEY UPDATE""",
+        [customer_id, wanted[0], wanted[-1], wanted],
+    )
+    return {row[0]: _Row(row[0], State(row[1]), *row[2:]) for row in found}
+
+
+def _keep(customer_id: int, facts: Sequence[Fact], now: datetime) -> int:
+    if not facts:
+        return 0
+    kept = calls.rows(
+        """INSERT INTO messaging_receipt (customer_id, message_id, source, status, error_code, provider, provider_ref, raw, at)
+           SELECT %s, u.message_id, u.source, u.status, u.error_code, u.provider, u.ref, u.raw, %s
+           FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[])
+               AS u(message_id, source, status, error_code, provider, ref, raw)
+           ON CONFLICT DO NOTHING RETURNING 1""",
+        [
+            customer_id,
+            now,
+            [fact.message_id for fact in facts],
+            [fact.source for fact in facts],
+            [fact.status or str(fact.state) for fact in facts],
+            [fact.error_code for fact in facts],
+            [fact.provider for fact in facts],
+            [fact.ref for fact in facts],
+            [json.dumps(dict(fact.raw)) if fact.raw else "{}" for fact in facts],
+        ],
+    )
+    return len(kept)
+
+
+class _Policies:
+    """The price lists' words on what is payable, each read once."""
+
+    def __init__(self, customer_id: int) -> None:
+        self._customer_id = customer_id
+        self._found: dict[int, rating.PayablePolicy] = {}
+
+    def payable(self, price_list_id: int, state: State, error_code: str) -> bool:
+        if price_list_id not in self._found:
+            self._found[price_list_id] = rating.policy(customer_id=self._customer_id, price_list_id=price_list_id)
+        return self._found[price_list_id].payable(str(state), error_code)
+
+
+def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
+    """Move one message by one word, and decide what its money does."""
+    if fact.ref and not row.ref:
+        row.ref, row.changed = fact.ref, True
+    moves = MACHINE.allows(row.state, fact.state)
+    if not moves and fact.state is not row.state:
+        return
+    if moves:
+        row.state, row.changed = fact.state, True
+        row.error_code = fact.error_code or row.error_code
+    # Money moves when a message moves, and when one that was sent turns out to be billed. An end is settled once.
+    if row.total == 0 or not (moves or row.state is State.SENT):
+        return
+    ended = row.state in MACHINE.finals
+    owed = fact.billable or row.state is State.DELIVERED
+    if ended and row.state is not State.DELIVERED:
+        owed = not fact.refused and policies.payable(row.price_list_id, row.state, row.error_code)
+    if owed and not row.charged and row.action is None:
+        row.action, row.charged, row.changed = ledger.Action.POST, row.total, True
+    elif ended and not owed and moves:
+        _give_back(row)
+
+
+def _give_back(row: _Row) -> None:
+    if row.action is ledger.Action.POST:
+        # Charged and given back by words that came together: nothing needs to move but the hold.
+        row.action, row.charged = ledger.Action.VOID, 0
+    elif row.charged:
+        row.refund, row.refunded = True, row.charged
+    else:
+        row.action = ledger.Action.VOID
+
+
+def _write(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
+    ids = [row.id for row in rows]
+    calls.rows(
+        """UPDATE messaging_message m SET state = u.state, provider_ref = u.ref, error_code = u.error_code,
+               charged_micros = u.charged, refunded_micros = u.refunded, changed_at = %s
+           FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
+               AS u(id, state, ref, error_code, charged, refunded)
+           WHERE m.customer_id = %s AND m.id = u.id AND m.id BETWEEN %s AND %s""",
+        [
+            now,
+            ids,
+            [str(row.state) for row in rows],
+            [row.ref for row in rows],
+            [row.error_code for row in rows],
+            [row.charged for row in rows],
+            [row.refunded for row in rows],
+            customer_id,
+            min(ids),
+            max(ids),
+        ],
+    )
+
+
+def _settle(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
+    settled = [row for row in rows if row.action]
+    if settled:
+        words = ledger.resolve(
+            customer_id=customer_id,
+            now=now,
+            hold_ids=[row.id for row in settled],
+            actions=[row.action for row in settled if row.action],
+            amounts_micros=[row.charged if row.action is ledger.Action.POST else 0 for row in settled],
+        )
+        wrong = [(row.id, word) for row, word in zip(settled, words, strict=True) if word not in SETTLED]
+        assert not wrong, f"holds that the books say are resolved: {wrong[:3]}"
+    refunded = [row for row in rows if row.refund]
+    if refunded:
+        _refund(customer_id, refunded, now)
+
+
+def _refund(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
+    """A refund is a new transfer back; the charge stays as it was written."""
+    accounts = {}
+    for wallet_id in {row.wallet_id for row in rows}:
+        wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
+        accounts[wallet_id] = wallet_operations.accounts(customer_id=customer_id, wallet=wallet)
+    postings = [
+        ledger.Posting(transfer_id, accounts[row.wallet_id].usage, accounts[row.wallet_id].wallet, row.refunded, "refund", row.id)
+        for transfer_id, row in zip(calls.next_ids(len(rows)), rows, strict=True)
+    ]
+    words = ledger.post(customer_id=customer_id, now=now, postings=postings, linked=True)
+    assert set(words) <= SETTLED, f"refund refused: {words[:3]}"
+
+
+def _tell(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
+    ended = [row for row in rows if row.state in MACHINE.finals]
+    if ended:
+        states: dict[str, int] = {}
+        for row in ended:
+            states[str(row.state)] = states.get(str(row.state), 0) + 1
+        events.record(
+            "messages.ended",
+            customer_id=customer_id,
+            subject_id=ended[0].id,
+            now=now,
+            data={"states": states, "ids": [row.id for row in ended][:1000]},
+        )

@@ -1,0 +1,184 @@
+"""Reads of messages, quotes and batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postmeter.db import calls
+from postmeter.db.scope import scoped
+from postmeter.kit.refusals import NotFound
+from postmeter.ledger import queries as ledger
+from postmeter.messaging.models import Batch, Message, Quote, QuoteItem, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Everything about one message: why (not) sent, when, who said what, what was held, charged and given back."""
+
+    message: Message
+    receipts: tuple[Receipt, ...]
+    entries: tuple[ledger.Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a list has got: messages by state, and its money in micro-units."""
+
+    batch: Batch
+    states: dict[str, int]
+    held_micros: int
+    charged_micros: int
+    refunded_micros: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.states.values())
+
+    @property
+    def left(self) -> int:
+        return sum(self.states.get(state, 0) for state in ("waiting", "queued", "sending"))
+
+
+@scoped
+def message(*, customer_id: int, message_id: int) -> Message:
+    found = Message.objects.filter(customer_id=customer_id, id=message_id).first()
+    if found is None:
+        raise NotFound("There is no such message.")
+    return found
+
+
+@scoped
+def messages(
+    *,
+    customer_id: int,
+    before: int | None = None,
+    at_most: int = 50,
+    state: str | None = None,
+    recipient: str | None = None,
+    batch_id: int | None = None,
+    created_by: str | None = None,
+) -> list[Message]:
+    """The newest first, filtered; `before` is the id of the last one seen, so that pages stay put while messages arrive."""
+    rows = Message.objects.filter(customer_id=customer_id).order_by("-id")
+    if before:
+        rows = rows.filter(id__lt=before)
+    if state:
+        rows = rows.filter(state=state)
+    if recipient:
+        rows = rows.filter(recipient=recipient)
+    if batch_id:
+        rows = rows.filter(batch_id=batch_id)
+    if created_by:
+        rows = rows.filter(created_by=created_by)
+    return list(rows[:at_most])
+
+
+@scoped
+def trail(*, customer_id: int, message_id: int) -> Trail:
+    found = message(customer_id=customer_id, message_id=message_id)
+    receipts = Receipt.objects.filter(customer_id=customer_id, message_id=message_id).order_by("at", "id")
+    entries = ledger.entries_of(customer_id=customer_id, ref_id=message_id, hold_id=message_id)
+    return Trail(found, tuple(receipts), tuple(entries))
+
+
+@scoped
+def quote(*, customer_id: int, quote_id: int) -> Quote:
+    found = Quote.objects.filter(customer_id=customer_id, id=quote_id).first()
+    if found is None:
+        raise NotFound("There is no such quote.")
+    return found
+
+
+@scoped
+def quote_items(
+    *, customer_id: int, quote_id: int, excluded: bool | None = None, after: int = -1, at_most: int = 100
+) -> list[QuoteItem]:
+    """A quote's rows in the order of the list; `excluded` chooses those that go or those that do not."""
+    rows = QuoteItem.objects.filter(customer_id=customer_id, quote_id=quote_id, position__gt=after).order_by("position")
+    if excluded is not None:
+        rows = rows.exclude(excluded_code="") if excluded else rows.filter(excluded_code="")
+    return list(rows[:at_most])
+
+
+@scoped
+def batch(*, customer_id: int, batch_id: int) -> Batch:
+    found = Batch.objects.filter(customer_id=customer_id, id=batch_id).first()
+    if found is None:
+        raise NotFound("There is no such list.")
+    return found
+
+
+@scoped
+def progress(*, customer_id: int, batch_id: int) -> Progress:
+    found = batch(customer_id=customer_id, batch_id=batch_id)
+    rows = calls.rows(
+        """SELECT state, count(*), sum(price_micros + fee_micros)::bigint, sum(charged_micros)::bigint, sum(refunded_micros)::bigint
+           FROM messaging_message WHERE customer_id = %s AND batch_id = %s GROUP BY state""",
+        [customer_id, batch_id],
+    )
+    held = sum(row[2] - row[3] for row in rows if row[0] in ("waiting", "queued", "sending", "sent", "unknown"))
+    return Progress(found, {row[0]: row[1] for row in rows}, held, sum(row[3] for row in rows), sum(row[4] for row in rows))
+
+
+@scoped
+def under_way(*, customer_id: int) -> dict[str, int]:
+    """How many messages have not ended, by state."""
+    return dict(
+        calls.rows(
+            """SELECT state, count(*) FROM messaging_message WHERE customer_id = %s
+               AND (state = 'queued' OR state IN ('waiting', 'sending', 'sent', 'unknown')) GROUP BY state""",
+            [customer_id],
+        )
+    )
+
+
+@scoped
+def spend_per_day(*, customer_id: int, since: datetime, until: datetime, time_zone: str) -> list[tuple[str, int, int]]:
+    """For each day in the customer's zone on which something was sent: (ISO date, charged less refunded, messages)."""
+    return [
+        (row[0], int(row[1]), int(row[2]))
+        for row in calls.rows(
+            """SELECT to_char(created_at AT TIME ZONE %s, 'YYYY-MM-DD'), sum(charged_micros - refunded_micros), count(*)
+               FROM messaging_message WHERE customer_id = %s AND created_at >= %s AND created_at < %s
+                   AND id >= db_id_at(%s) AND id < db_id_at(%s) GROUP BY 1 ORDER BY 1""",
+            [time_zone, customer_id, since, until, since, until],
+        )
+    ]
+
+
+@scoped
+def sums_of(*, customer_id: int, message_ids: Sequence[int]) -> tuple[int, int]:
+    """Charged and refunded over these messages."""
+    row = calls.rows(
+        """SELECT coalesce(sum(charged_micros), 0)::bigint, coalesce(sum(refunded_micros), 0)::bigint FROM messaging_message
+           WHERE customer_id = %s AND id = ANY (%s)""",
+        [customer_id, list(message_ids)],
+    )[0]
+    return row[0], row[1]
+
+
+# Each check is a query that returns the rows that are wrong.
+CHECKS = {
+    "every message's charge and refund stand in the ledger": """
+        SELECT m.id, m.state, m.charged_micros, r.amount_micros, m.refunded_micros, b.amount FROM messaging_message m
+        LEFT JOIN ledger_resolution r ON r.customer_id = m.customer_id AND r.hold_id = m.id
+        LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer t WHERE t.customer_id = m.customer_id
+            AND t.ref_id = m.id AND t.code = 'refund' AND NOT t.pending) b ON m.refunded_micros > 0
+        WHERE m.customer_id = %(customer)s AND (m.charged_micros <> coalesce(r.amount_micros, 0)
+            OR m.refunded_micros <> coalesce(b.amount, 0))""",
+    "every message that can cost something has its hold, of its price": """
+        SELECT m.id, m.state FROM messaging_message m
+        LEFT JOIN ledger_transfer t ON t.customer_id = m.customer_id AND t.id = m.id AND t.pending
+        WHERE m.customer_id = %(customer)s AND m.price_micros + m.fee_micros > 0
+            AND t.amount_micros IS DISTINCT FROM m.price_micros + m.fee_micros""",
+    "a message that ended holds nothing, and one under way has not been settled for nothing": """
+        SELECT m.id, m.state, r.action FROM messaging_message m
+        LEFT JOIN ledger_resolution r ON r.customer_id = m.customer_id AND r.hold_id = m.id
+        WHERE m.customer_id = %(customer)s AND m.price_micros + m.fee_micros > 0 AND CASE
+            WHEN m.state IN ('delivered', 'undelivered', 'failed', 'expired', 'cancelled') THEN r.hold_id IS NULL
+            WHEN m.state IN ('waiting', 'queued', 'sending', 'unknown') THEN r.hold_id IS NOT NULL
+            ELSE r.action <> 'post' END""",
+    "every hold of a message belongs to a message": """
+        SELECT t.id FROM ledger_transfer t WHERE t.customer_id = %(customer)s AND t.pending AND t.code = 'sms'
+            AND NOT EXISTS (SELECT 1 FROM messaging_message m WHERE m.customer_id = t.customer_id AND m.id = t.id)""",
+}

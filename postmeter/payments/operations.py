@@ -1,0 +1,248 @@
+"""Every write about payment methods and payments.
+
+The rule behind all of it: write the intent, commit, call, write the result. The functions that call a gateway (`start_setup`,
+`finish_setup`, `call`) open no transaction around the call; `apply` writes what was heard and never calls.
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection
+
+from postmeter.customers import queries as customers
+from postmeter.db import calls, scope
+from postmeter.db.scope import scoped
+from postmeter.events import operations as events
+from postmeter.kit.money import from_minor, to_minor
+from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
+from postmeter.payments import gateways
+from postmeter.payments.gateways import Charge, Gateway, GatewayDown, Outcome
+from postmeter.payments.models import GatewayCustomer, MethodSetup, Payment, PaymentMethod
+from postmeter.payments.states import MACHINE, PaymentState
+
+
+class GatewayUnavailable(Refusal):
+    """The payment service does not answer just now."""
+
+    status = 503
+    code = "gateway_unavailable"
+
+
+def gateway(name: str = "stripe") -> Gateway:
+    return gateways.gateway(name, settings.STRIPE)
+
+
+def start_setup(*, customer_id: int, actor: str, success_url: str, cancel_url: str, now: datetime) -> tuple[int, str]:
+    """Begin adding a card. Returns the setup's id and the address of the gateway's hosted page."""
+    customer_ref = _gateway_customer(customer_id, now)
+    with scope.customer(customer_id):
+        setup = MethodSetup(customer_id=customer_id, id=calls.next_id(), gateway="stripe", created_by=actor, created_at=now)
+        setup.save(force_insert=True)
+    facts = {"customer": str(customer_id), "setup": str(setup.id)}
+    try:
+        session_ref, url = gateway().start_setup(
+            key=f"setup-{setup.id}",
+            customer_ref=customer_ref,
+            success_url=success_url.replace("SETUP", str(setup.id)),
+            cancel_url=cancel_url,
+            facts=facts,
+        )
+    except GatewayDown as error:
+        raise GatewayUnavailable(remedy="Nothing was charged. Try again in a minute.") from error
+    with scope.customer(customer_id):
+        MethodSetup.objects.filter(customer_id=customer_id, id=setup.id).update(session_ref=session_ref)
+    return setup.id, url
+
+
+def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMethod | None:
+    """Save the card that was added. Called on the way back and by the callback; whichever comes first saves it once."""
+    with scope.customer(customer_id):
+        setup = MethodSetup.objects.filter(customer_id=customer_id, id=setup_id).first()
+        if setup is None or not setup.session_ref:
+            raise NotFound("There is no such visit to the card page.")
+        if setup.method_id:
+            return PaymentMethod.objects.get(customer_id=customer_id, id=setup.method_id)
+    try:
+        card = gateway(setup.gateway).finish_setup(session_ref=setup.session_ref)
+    except GatewayDown as error:
+        raise GatewayUnavailable(remedy="Your card may have been saved: look again in a minute.") from error
+    if card is None:
+        return None
+    with scope.customer(customer_id):
+        # The visit's row is the lock between the way back and the callback.
+        MethodSetup.objects.select_for_update().get(customer_id=customer_id, id=setup_id)
+        method = PaymentMethod.objects.filter(customer_id=customer_id, gateway=setup.gateway, token=card.token).first()
+        if method is None:
+            live = PaymentMethod.objects.filter(customer_id=customer_id, removed_at=None)
+            method = PaymentMethod(
+                customer_id=customer_id,
+                id=calls.next_id(),
+                gateway=setup.gateway,
+                kind="card",
+                token=card.token,
+                brand=card.brand,
+                last4=card.last4,
+                expires_year=card.expires_year,
+                expires_month=card.expires_month,
+                position=live.count() + 1,
+                auto_charge=not live.exists(),  # the first method has it on (X-04)
+                created_at=now,
+            )
+            method.save(force_insert=True)
+            events.record(
+                "payment_method.added", customer_id=customer_id, subject_id=method.id, now=now, actor=setup.created_by, data={"brand": card.brand}
+            )
+        MethodSetup.objects.filter(customer_id=customer_id, id=setup_id).update(method_id=method.id)
+    return method
+
+
+@scoped
+def remove_method(*, customer_id: int, method_id: int, now: datetime, actor: str) -> None:
+    """Stop using a card. Its row stays, because payments name it."""
+    if not PaymentMethod.objects.filter(customer_id=customer_id, id=method_id, removed_at=None).update(removed_at=now):
+        raise NotFound("There is no such payment method.")
+    events.record("payment_method.removed", customer_id=customer_id, subject_id=method_id, now=now, actor=actor)
+
+
+@scoped
+def create(
+    *, customer_id: int, method: PaymentMethod, purpose: str, subject_id: int, amount_micros: int, currency: str, actor: str, now: datetime
+) -> Payment:
+    """Write the intent to take money. Nothing is asked of anybody yet."""
+    if amount_micros <= 0:
+        raise BadInput("An amount must be above zero.", field="amount")
+    payment = Payment(
+        customer_id=customer_id,
+        id=calls.next_id(),
+        method_id=method.id,
+        gateway=method.gateway,
+        purpose=purpose,
+        subject_id=subject_id,
+        amount_micros=amount_micros,
+        currency=currency,
+        state=PaymentState.CREATED,
+        created_by=actor,
+        created_at=now,
+        changed_at=now,
+    )
+    payment.save(force_insert=True)
+    return payment
+
+
+def call(*, customer_id: int, payment_id: int, return_url: str, off_session: bool, now: datetime, again: bool = False) -> Outcome | None:
+    """Ask the gateway for the money of a committed intent. None: somebody else is asking, or it is settled.
+
+    `again` repeats the question for an intent whose answer was lost: the same id and the same content, so the gateway
+    answers what it answered then.
+    """
+    assert not connection.in_atomic_block or settings.TEST_MODE, "no gateway is called inside a transaction"
+    sources = [PaymentState.CALLING, PaymentState.UNKNOWN] if again else [PaymentState.CREATED]
+    with scope.customer(customer_id):
+        moved = Payment.objects.filter(customer_id=customer_id, id=payment_id, state__in=sources).update(
+            state=PaymentState.UNKNOWN if again else PaymentState.CALLING, changed_at=now
+        )
+        if not moved:
+            return None
+        payment = Payment.objects.get(customer_id=customer_id, id=payment_id)
+        method = PaymentMethod.objects.get(customer_id=customer_id, id=payment.method_id)
+        customer_ref = GatewayCustomer.objects.get(customer_id=customer_id, gateway=payment.gateway).ref
+    return gateway(payment.gateway).charge(
+        Charge(
+            id=f"payment-{payment.id}",
+            customer_ref=customer_ref,
+            token=method.token,
+            amount_minor=to_minor(payment.amount_micros, payment.currency),
+            currency=payment.currency,
+            off_session=off_session,
+            return_url=return_url,
+            facts=facts_of(payment),
+        )
+    )
+
+
+def facts_of(payment: Payment) -> dict[str, str]:
+    """What we give the gateway so that its callbacks say whose payment they are about."""
+    return {"customer": str(payment.customer_id), "payment": str(payment.id)}
+
+
+@scoped
+def apply(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime) -> tuple[Payment, bool]:
+    """Write what the gateway said. Returns the payment and whether this word moved it; a repeat moves nothing.
+
+    Money of another amount or currency than asked for is not believed: the payment stays unknown until a person looks.
+    """
+    payment = Payment.objects.select_for_update().filter(customer_id=customer_id, id=payment_id).first()
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    target = outcome.state
+    if target is PaymentState.SUCCEEDED and not _as_asked(payment, outcome):
+        events.record(
+            "payment.mismatch",
+            customer_id=customer_id,
+            subject_id=payment_id,
+            now=now,
+            data={"amount_minor": outcome.amount_minor, "currency": outcome.currency},
+        )
+        target = PaymentState.UNKNOWN
+    source = PaymentState(payment.state)
+    if source is PaymentState.CREATED and target is not PaymentState.CANCELLED:
+        # A callback can overtake the write that says we are calling.
+        source = PaymentState.CALLING
+    if not MACHINE.allows(source, target):
+        if outcome.ref and not payment.gateway_ref:
+            payment.gateway_ref = outcome.ref
+            payment.save(update_fields=["gateway_ref"])
+        return payment, False
+    payment.state = target
+    payment.gateway_ref = outcome.ref or payment.gateway_ref
+    payment.action_url = outcome.action_url
+    payment.failure_code, payment.failure_text = outcome.code, outcome.text
+    payment.changed_at = now
+    payment.save(update_fields=["state", "gateway_ref", "action_url", "failure_code", "failure_text", "changed_at"])
+    events.record(
+        f"payment.{target}", customer_id=customer_id, subject_id=payment_id, now=now, data={"code": outcome.code} if outcome.code else {}
+    )
+    return payment, True
+
+
+@scoped
+def cancel(*, customer_id: int, payment_id: int, now: datetime) -> bool:
+    """Give up an intent that no gateway was asked about."""
+    moved = Payment.objects.filter(customer_id=customer_id, id=payment_id, state=PaymentState.CREATED).update(
+        state=PaymentState.CANCELLED, changed_at=now
+    )
+    if moved:
+        events.record("payment.cancelled", customer_id=customer_id, subject_id=payment_id, now=now)
+    return bool(moved)
+
+
+def _as_asked(payment: Payment, outcome: Outcome) -> bool:
+    taken = from_minor(outcome.amount_minor, payment.currency)
+    return taken == payment.amount_micros and outcome.currency.upper() == payment.currency
+
+
+def _gateway_customer(customer_id: int, now: datetime) -> str:
+    with scope.customer(customer_id):
+        found = GatewayCustomer.objects.filter(customer_id=customer_id, gateway="stripe").first()
+        if found:
+            return found.ref
+        customer = customers.customer(customer_id=customer_id)
+    try:
+        ref = gateway().create_customer(
+            key=f"customer-{customer_id}", email=customer.email, name=customer.name, facts={"customer": str(customer_id)}
+        )
+    except GatewayDown as error:
+        raise GatewayUnavailable(remedy="Nothing was charged. Try again in a minute.") from error
+    with scope.customer(customer_id):
+        calls.rows(
+            """INSERT INTO payments_gateway_customer (customer_id, id, gateway, ref) VALUES (%s, next_id(), 'stripe', %s)
+               ON CONFLICT (customer_id, gateway) DO NOTHING""",
+            [customer_id, ref],
+        )
+        return GatewayCustomer.objects.get(customer_id=customer_id, gateway="stripe").ref
+
+
+class MethodUnusable(Conflict):
+    """This card cannot be charged."""
+
+    code = "method_unusable"

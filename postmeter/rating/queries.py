@@ -1,0 +1,82 @@
+"""Reads of prices: which list holds for whom, and when."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from postmeter.db.scope import scoped
+from postmeter.kit.refusals import NotFound
+from postmeter.rating.models import EVERYBODY, PriceList, Rate
+from postmeter.rating.price import PayablePolicy, RateTable
+from postmeter.rating.price import Rate as PureRate
+
+CACHE_SECONDS = 5.0
+_cache: dict[tuple[int, str, str, str], tuple[float, "Prices"]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """One list's rates for a channel and direction at one time, ready to price with."""
+
+    price_list_id: int
+    name: str
+    currency: str
+    table: RateTable
+    policy: PayablePolicy
+
+
+@scoped
+def prices(*, customer_id: int, plan: str, channel: str, direction: str, now: datetime) -> Prices:
+    """The customer's own list, else its plan's. Raises NotFound when there is none.
+
+    Kept for five seconds in the process: prices change by date, and what a message is charged is what its answer said.
+    """
+    key = (customer_id, plan, channel, direction)
+    cached = _cache.get(key)
+    if cached and time.monotonic() - cached[0] < CACHE_SECONDS:
+        return cached[1]
+    price_list = price_list_of(customer_id=customer_id, plan=plan)
+    table = RateTable(
+        PureRate(rate.prefix, rate.country, rate.price_micros, rate.fee_micros)
+        for rate in rates(customer_id=customer_id, price_list=price_list, channel=channel, direction=direction, now=now)
+    )
+    found = Prices(price_list.id, price_list.name, price_list.currency, table, PayablePolicy(price_list.payable))
+    _cache[key] = (time.monotonic(), found)
+    return found
+
+
+def forget() -> None:
+    """Drop what is kept in this process: after a price change, and between tests."""
+    _cache.clear()
+
+
+@scoped
+def price_list_of(*, customer_id: int, plan: str) -> PriceList:
+    own = PriceList.objects.filter(customer_id=customer_id).order_by("-id").first()
+    found = own or PriceList.objects.filter(customer_id=EVERYBODY, plan=plan).order_by("-id").first()
+    if found is None:
+        raise NotFound("There is no price list for this plan.", remedy="Ask your account manager.")
+    return found
+
+
+@scoped
+def price_list(*, customer_id: int, price_list_id: int) -> PriceList:
+    found = PriceList.objects.filter(customer_id__in=[EVERYBODY, customer_id], id=price_list_id).first()
+    if found is None:
+        raise NotFound("There is no such price list.")
+    return found
+
+
+@scoped
+def rates(*, customer_id: int, price_list: PriceList, channel: str, direction: str, now: datetime) -> list[Rate]:
+    """The rates in force at `now`, by country and prefix."""
+    rows = Rate.objects.filter(
+        customer_id=price_list.customer_id, price_list_id=price_list.id, channel=channel, direction=direction, valid_from__lte=now
+    ).exclude(valid_until__lte=now)
+    return list(rows.order_by("country", "prefix"))
+
+
+@scoped
+def policy(*, customer_id: int, price_list_id: int) -> PayablePolicy:
+    """What a list says about messages that end without delivery."""
+    return PayablePolicy(price_list(customer_id=customer_id, price_list_id=price_list_id).payable)

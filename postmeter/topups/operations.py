@@ -1,0 +1,232 @@
+"""Every write about top-ups: payment, wallet and invoice in one transaction, and never a gateway call inside one."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from postmeter.db import calls, scope
+from postmeter.db.scope import scoped
+from postmeter.events import operations as events
+from postmeter.invoicing import operations as invoicing
+from postmeter.kit.money import MICROS, exact_minor, format_amount
+from postmeter.kit.refusals import BadInput, Conflict, NotFound
+from postmeter.db.public_ids import public_ids
+from postmeter.payments import operations as payments
+from postmeter.payments import queries as payment_queries
+from postmeter.payments.gateways import Outcome
+from postmeter.payments.states import PaymentState
+from postmeter.topups.models import TopUp
+from postmeter.wallets import operations as wallet_operations
+from postmeter.wallets import queries as wallets
+
+MINIMUM_MICROS = 10 * MICROS  # S-015
+MAXIMUM_MICROS = 50_000 * MICROS
+KEY_GOOD_FOR = timedelta(hours=23)  # Stripe keeps idempotency keys for 24 hours; ours stop being repeated before that
+ANSWER_EXPECTED_IN = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What became of a press on "Top-up Credit": the top-up, and where the bank wants to see the cardholder, if it does."""
+
+    top_up: TopUp
+    payment_state: PaymentState
+    action_url: str = ""
+    failure_code: str = ""
+    failure_text: str = ""
+
+
+def check_amount(amount_micros: int, unit: str) -> None:
+    """Raises BadInput below $10 (S-015), above the most, or finer than the currency's minor unit."""
+    exact_minor(amount_micros, unit, field="amount")
+    if amount_micros < MINIMUM_MICROS:
+        raise BadInput(
+            f"The smallest purchase is {format_amount(MINIMUM_MICROS, unit)}.", field="amount", remedy="Enter at least that much."
+        )
+    if amount_micros > MAXIMUM_MICROS:
+        raise BadInput(
+            f"The largest purchase is {format_amount(MAXIMUM_MICROS, unit)}.", field="amount", remedy="Buy in several steps, or by invoice."
+        )
+
+
+def buy(*, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime) -> Purchase:
+    """Buy credit with a saved card (S-012 ... S-022). The same `key` is the same purchase: a second press charges nothing.
+
+    Raises BadInput, NotFound, MethodUnusable, and Conflict when the key was used for another purchase.
+    """
+    top_up = _intend(
+        customer_id=customer_id, wallet_id=wallet_id, method_id=method_id, amount_micros=amount_micros, key=key, actor=actor, now=now
+    )
+    return charge(customer_id=customer_id, top_up_id=top_up.id, now=now)
+
+
+@scoped
+def _intend(*, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime) -> TopUp:
+    wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
+    known = TopUp.objects.filter(customer_id=customer_id, key=key).first()
+    if known:
+        return _same(known, wallet_id, amount_micros)
+    check_amount(amount_micros, wallet.unit)
+    if wallet.kind == "sandbox":
+        raise BadInput("The sandbox is not bought for.", field="wallet", remedy="Choose the live wallet.")
+    method = payment_queries.method(customer_id=customer_id, method_id=method_id)
+    if payment_queries.has_expired(method, now=now):
+        raise payments.MethodUnusable("This card has expired.", field="method", remedy="Add another card.")
+    top_up_id, transfer_id, debt_transfer_id = calls.next_ids(3)
+    # The key's row first: of two presses at once one waits here and then finds the other's.
+    added = calls.rows(
+        """INSERT INTO topups_topup (customer_id, id, wallet_id, payment_id, amount_micros, unit, key, state, transfer_id,
+               debt_transfer_id, created_by, created_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s) ON CONFLICT (customer_id, key) DO NOTHING RETURNING id""",
+        [customer_id, top_up_id, wallet_id, -top_up_id, amount_micros, wallet.unit, key, transfer_id, debt_transfer_id, actor, now],
+    )
+    if not added:
+        return _same(TopUp.objects.get(customer_id=customer_id, key=key), wallet_id, amount_micros)
+    payment = payments.create(
+        customer_id=customer_id,
+        method=method,
+        purpose="top_up",
+        subject_id=top_up_id,
+        amount_micros=amount_micros,
+        currency=wallet.unit,
+        actor=actor,
+        now=now,
+    )
+    TopUp.objects.filter(customer_id=customer_id, id=top_up_id).update(payment_id=payment.id)
+    events.record("top_up.started", customer_id=customer_id, subject_id=top_up_id, now=now, actor=actor, data={"amount_micros": amount_micros})
+    return TopUp.objects.get(customer_id=customer_id, id=top_up_id)
+
+
+def charge(*, customer_id: int, top_up_id: int, now: datetime, again: bool = False) -> Purchase:
+    """Ask for the money of a top-up whose intent is committed, and write the answer."""
+    with scope.customer(customer_id):
+        top_up = _top_up(customer_id, top_up_id)
+    outcome = payments.call(
+        customer_id=customer_id,
+        payment_id=top_up.payment_id,
+        return_url=return_url(top_up),
+        off_session=False,
+        now=now,
+        again=again,
+    )
+    if outcome is not None:
+        settle(customer_id=customer_id, payment_id=top_up.payment_id, outcome=outcome, now=now)
+    return purchase(customer_id=customer_id, top_up_id=top_up_id)
+
+
+@scoped
+def settle(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime) -> bool:
+    """Write what the gateway said about a top-up's payment: as its answer, by callback or by asking again, in any order.
+
+    A success becomes one credit and one invoice, in this transaction or not at all (A-22). Says whether anything moved.
+    """
+    payment, moved = payments.apply(customer_id=customer_id, payment_id=payment_id, outcome=outcome, now=now)
+    if not moved:
+        return False
+    top_up = _top_up(customer_id, payment.subject_id)
+    if payment.state == PaymentState.SUCCEEDED:
+        _credit(customer_id, top_up, payment.gateway, now)
+    elif payment.state in (PaymentState.DECLINED, PaymentState.CANCELLED):
+        TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(state="failed")
+        events.record("top_up.failed", customer_id=customer_id, subject_id=top_up.id, now=now, data={"code": outcome.code})
+    return True
+
+
+def _credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> None:
+    wallet = wallets.wallet(customer_id=customer_id, wallet_id=top_up.wallet_id)
+    wallet_operations.credit(
+        customer_id=customer_id,
+        wallet=wallet,
+        source_kind=f"clearing:{gateway}",
+        amount_micros=top_up.amount_micros,
+        code="top_up",
+        ref_id=top_up.id,
+        transfer_ids=(top_up.transfer_id, top_up.debt_transfer_id),
+        now=now,
+    )
+    line = invoicing.Line("Message credit", 1, top_up.amount_micros)
+    invoice = invoicing.issue(customer_id=customer_id, subject_id=top_up.payment_id, currency=top_up.unit, lines=[line], now=now)
+    TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(state="succeeded", invoice_id=invoice.id, credited_at=now)
+    events.record(
+        "top_up.succeeded", customer_id=customer_id, subject_id=top_up.id, now=now, data={"amount_micros": top_up.amount_micros}
+    )
+
+
+@scoped
+def purchase(*, customer_id: int, top_up_id: int) -> Purchase:
+    """Where a purchase stands."""
+    top_up = _top_up(customer_id, top_up_id)
+    payment = payment_queries.payment(customer_id=customer_id, payment_id=top_up.payment_id)
+    return Purchase(top_up, PaymentState(payment.state), payment.action_url, payment.failure_code, payment.failure_text)
+
+
+def resume(*, customer_id: int, now: datetime) -> int:
+    """Find out what became of payments that nobody has heard of: the reconciler's work. Returns how many were asked about.
+
+    Within the key's life the same question is put again with the same key, which cannot charge twice; after it the
+    gateway is only asked what it has. Nothing here goes on to another card.
+    """
+    asked = 0
+    for payment in payment_queries.open_payments(customer_id=customer_id, changed_before=now - ANSWER_EXPECTED_IN):
+        state, young = PaymentState(payment.state), now - payment.created_at < KEY_GOOD_FOR
+        if state is PaymentState.CREATED:
+            # The process died before it asked anybody. The buyer has pressed OK, so within the key's life we go on.
+            if young:
+                charge(customer_id=customer_id, top_up_id=payment.subject_id, now=now)
+            else:
+                payments.cancel(customer_id=customer_id, payment_id=payment.id, now=now)
+                _fail(customer_id=customer_id, top_up_id=payment.subject_id, now=now)
+        elif state in (PaymentState.CALLING, PaymentState.UNKNOWN) and young and not payment.gateway_ref:
+            charge(customer_id=customer_id, top_up_id=payment.subject_id, now=now, again=True)
+        else:
+            _look(payment.customer_id, payment.id, payment.gateway, payment.gateway_ref, now)
+        asked += 1
+    return asked
+
+
+def _look(customer_id: int, payment_id: int, gateway: str, ref: str, now: datetime) -> None:
+    payment = payment_queries.payment(customer_id=customer_id, payment_id=payment_id)
+    try:
+        outcome = payments.gateway(gateway).fetch(ref=ref, facts=payments.facts_of(payment))
+    except payments.GatewayDown:
+        return
+    if outcome is not None:
+        settle(customer_id=customer_id, payment_id=payment_id, outcome=outcome, now=now)
+
+
+@scoped
+def _fail(*, customer_id: int, top_up_id: int, now: datetime) -> None:
+    TopUp.objects.filter(customer_id=customer_id, id=top_up_id, state="pending").update(state="failed")
+    events.record("top_up.failed", customer_id=customer_id, subject_id=top_up_id, now=now, data={"code": "not_asked"})
+
+
+def return_url(top_up: TopUp) -> str:
+    """Where the bank sends the cardholder back to."""
+    return f"{settings.PUBLIC_URL}/credit/top-ups/{public_ids().encode('TU', top_up.id)}/"
+
+
+def _top_up(customer_id: int, top_up_id: int) -> TopUp:
+    found = TopUp.objects.filter(customer_id=customer_id, id=top_up_id).first()
+    if found is None:
+        raise NotFound("There is no such top-up.")
+    return found
+
+
+def _same(known: TopUp, wallet_id: int, amount_micros: int) -> TopUp:
+    if (known.wallet_id, known.amount_micros) != (wallet_id, amount_micros):
+        raise Conflict("This purchase was made with another amount.", field="key", remedy="Start a new purchase.")
+    return known
+
+
+def customers_with_open_payments() -> list[int]:
+    """Whose payments have no end yet, for the reconciler's rounds."""
+    with scope.every_customer():
+        return [
+            row[0]
+            for row in calls.rows(
+                """SELECT DISTINCT customer_id FROM payments_payment
+                   WHERE state IN ('created', 'calling', 'processing', 'requires_action', 'unknown') ORDER BY 1"""
+            )
+        ]

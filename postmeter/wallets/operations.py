@@ -1,0 +1,90 @@
+"""Every write about wallets. Money itself moves only through the ledger."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from postmeter.db import calls
+from postmeter.db.scope import scoped
+from postmeter.events import operations as events
+from postmeter.kit.refusals import BadInput
+from postmeter.ledger import operations as ledger
+from postmeter.wallets.models import Wallet
+
+CREDITED = frozenset({ledger.Word.OK, ledger.Word.EXISTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The ledger accounts that a wallet's money moves between."""
+
+    wallet: int
+    receivable: int
+    usage: int
+
+
+@scoped
+def open_wallet(*, customer_id: int, kind: str, unit: str, now: datetime, member_id: int = 0) -> Wallet:
+    """The wallet of that kind and unit, made with its accounts if it is not there."""
+    found = Wallet.objects.filter(customer_id=customer_id, kind=kind, unit=unit, member_id=member_id).first()
+    if found:
+        return found
+    wallet_id = calls.next_id()
+    account_id = ledger.open_account(customer_id=customer_id, kind="wallet", unit=unit, ref_id=wallet_id, limited=True)
+    receivable_id = ledger.open_account(
+        customer_id=customer_id, kind="receivable", unit=unit, ref_id=wallet_id, limited=True, normal="debit"
+    )
+    wallet = Wallet(
+        customer_id=customer_id,
+        id=wallet_id,
+        kind=kind,
+        unit=unit,
+        member_id=member_id,
+        account_id=account_id,
+        receivable_id=receivable_id,
+        created_at=now,
+    )
+    wallet.save(force_insert=True)
+    events.record("wallet.opened", customer_id=customer_id, subject_id=wallet_id, now=now, data={"kind": kind, "unit": unit})
+    return wallet
+
+
+@scoped
+def accounts(*, customer_id: int, wallet: Wallet) -> Accounts:
+    """The wallet's accounts and the one that what it uses is charged to."""
+    usage = ledger.open_account(customer_id=customer_id, kind="usage", unit=wallet.unit, ref_id=wallet.id)
+    return Accounts(wallet.account_id, wallet.receivable_id, usage)
+
+
+@scoped
+def credit(
+    *,
+    customer_id: int,
+    wallet: Wallet,
+    source_kind: str,
+    amount_micros: int,
+    code: str,
+    ref_id: int,
+    transfer_ids: tuple[int, int],
+    now: datetime,
+) -> bool:
+    """Bring money in from outside, once for each pair of `transfer_ids` (for the wallet, for a debt that is paid first).
+
+    Says whether this call did it: a repeat changes nothing.
+    """
+    if amount_micros <= 0:
+        raise BadInput("An amount must be above zero.", field="amount")
+    source = ledger.open_account(customer_id=customer_id, kind=source_kind, unit=wallet.unit, normal="debit")
+    word = ledger.give(
+        customer_id=customer_id,
+        now=now,
+        id=transfer_ids[0],
+        debt_id=transfer_ids[1],
+        source_id=source,
+        wallet_id=wallet.account_id,
+        receivable_id=wallet.receivable_id,
+        amount_micros=amount_micros,
+        code=code,
+        ref_id=ref_id,
+    )
+    assert word in CREDITED, f"credit refused: {word}"
+    return word is ledger.Word.OK

@@ -1,0 +1,61 @@
+"""Reads of wallets."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from postmeter.db.scope import scoped
+from postmeter.kit.refusals import NotFound
+from postmeter.ledger import queries as ledger
+from postmeter.wallets.models import Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class WalletBalance:
+    """What is in a wallet, in micro-units of its unit (A-02). Incoming top-ups are added by `topups.queries.figures`."""
+
+    wallet: Wallet
+    posted_micros: int  # as shown: what the customer owes beyond the wallet is taken off, so it can read below zero
+    held_micros: int
+    limit_micros: int
+    debt_micros: int
+
+    @property
+    def available_micros(self) -> int:
+        """What may be spent. A debt is not taken off: the next top-up pays it, and until then the wallet is empty anyway."""
+        return self.posted_micros + self.debt_micros - self.held_micros + self.limit_micros
+
+
+@scoped
+def wallets(*, customer_id: int) -> list[Wallet]:
+    return list(Wallet.objects.filter(customer_id=customer_id).order_by("id"))
+
+
+@scoped
+def wallet(*, customer_id: int, wallet_id: int) -> Wallet:
+    found = Wallet.objects.filter(customer_id=customer_id, id=wallet_id).first()
+    if found is None:
+        raise NotFound("There is no such wallet.")
+    return found
+
+
+@scoped
+def pool(*, customer_id: int, mode: str = "live") -> Wallet:
+    """The wallet that sends are paid from: System Credits, or the sandbox for test keys."""
+    kind = "pool" if mode == "live" else "sandbox"
+    found = Wallet.objects.filter(customer_id=customer_id, kind=kind).order_by("id").first()
+    if found is None:
+        raise NotFound("There is no wallet yet.")
+    return found
+
+
+@scoped
+def balance(*, customer_id: int, wallet: Wallet) -> WalletBalance:
+    found = ledger.balances(customer_id=customer_id, account_ids=[wallet.account_id, wallet.receivable_id])
+    own, debt = found[wallet.account_id], found[wallet.receivable_id]
+    return WalletBalance(wallet, own.posted_micros - debt.posted_micros, own.held_micros, own.limit_micros, debt.posted_micros)
+
+
+@scoped
+def statement(*, customer_id: int, wallet: Wallet, since: datetime, until: datetime) -> ledger.Statement:
+    """The wallet's movements in [since, until): opening + movements = closing."""
+    return ledger.statement(customer_id=customer_id, account_id=wallet.account_id, since=since, until=until)
