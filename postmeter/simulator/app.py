@@ -1,0 +1,72 @@
+"""The simulator as one ASGI app.
+
+The carrier and the gateway stand on bare ASGI, because their answers must break on demand; the rest is Litestar.
+"""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from litestar import Litestar
+from litestar.datastructures import State
+
+from postmeter.simulator import wire
+from postmeter.simulator.control import control
+from postmeter.simulator.pages.pages import pages
+from postmeter.simulator.settings import Settings
+from postmeter.simulator.stripe.door import StripeDoor
+from postmeter.simulator.stripe.errors import trouble as stripe_trouble
+from postmeter.simulator.twilio.door import TwilioDoor, null_carrier
+from postmeter.simulator.twilio.door import trouble as twilio_trouble
+from postmeter.simulator.twilio.messages import Carrier
+from postmeter.simulator.wire import Answer, Receive, Request, Scope, Send
+from postmeter.simulator.world import World
+
+logger = logging.getLogger(__name__)
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def create_app(settings: Settings) -> App:
+    """Opens the log in `settings.folder`; raises FolderInUse. The agenda runs between the ASGI lifespan's start and end."""
+    world = World(settings)
+    carrier = Carrier(world)
+    gateway = StripeDoor(world)
+    twilio = TwilioDoor(carrier)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with world.running():
+            yield
+
+    rest = Litestar(
+        route_handlers=[control(world, carrier, gateway), *pages(world, carrier, gateway)],
+        lifespan=[lifespan],
+        state=State(),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/null/"):
+            await null_carrier(scope, receive, send)
+        elif path.startswith("/2010-04-01/"):
+            await _serve(twilio, twilio_trouble, scope, receive, send)
+        elif path.startswith("/v1/"):
+            await _serve(gateway, stripe_trouble, scope, receive, send)
+        else:
+            await rest(scope, receive, send)  # type: ignore[arg-type]
+
+    return app
+
+
+async def _serve(
+    door: Callable[[Request], Awaitable[Answer]], trouble: Callable[[int], Answer], scope: Scope, receive: Receive, send: Send
+) -> None:
+    request = await wire.read(scope, receive)
+    try:
+        answer = await door(request)
+    except Exception:
+        logger.exception("%s %s", request.method, request.path)
+        answer = trouble(500)
+    await wire.write(answer, receive, send)

@@ -1,0 +1,36 @@
+"""What the simulator is told when it starts: where its log lies, whom it calls back, which credentials it accepts."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def _demo(name: str, value: str) -> str:
+    return os.environ.get(name) or value
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Demo values unless the environment says otherwise; they open nothing but a simulator."""
+
+    twilio_account_sid: str = field(
+        default_factory=lambda: _demo("SIMULATOR_TWILIO_ACCOUNT_SID", "AC00000000000000000000000000de3000")
+    )
+    twilio_auth_token: str = field(
+        default_factory=lambda: _demo("SIMULATOR_TWILIO_AUTH_TOKEN", "demo_auth_token_of_the_simulator")
+    )
+    stripe_secret_key: str = field(default_factory=lambda: _demo("SIMULATOR_STRIPE_SECRET_KEY", "sk_test_demo_of_the_simulator"))
+    stripe_webhook_secret: str = field(
+        default_factory=lambda: _demo("SIMULATOR_STRIPE_WEBHOOK_SECRET", "whsec_demo_of_the_simulator")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`folder` holds the log; `public_url` is where people's browsers reach the hosted pages (no slash at the end)."""
+
+    folder: Path
+    public_url: str
+    stripe_webhook_url: str | None = None
+    twilio_inbound_url: str | None = None
+    credentials: Credentials = field(default_factory=Credentials)

@@ -1,0 +1,1 @@
+"""A carrier that speaks Twilio's 2010-04-01 Messages API."""
