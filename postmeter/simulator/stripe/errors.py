@@ -8,7 +8,11 @@ from postmeter.simulator.wire import Answer, as_json
 class StripeError(Exception):
     def __init__(self, status: int, message: str, *, kind: str = "invalid_request_error", **facts: Any) -> None:
         self.status = status
-        self.error = {"type": kind, "message": message, **{name: fact for name, fact in facts.items() if fact is not None}}
+        self.error: dict[str, Any] = {
+            "type": kind,
+            "message": message,
+            **{name: fact for name, fact in facts.items() if fact is not None},
+        }
         super().__init__(message)
 
     def answer(self) -> Answer:
@@ -29,7 +33,9 @@ def invalid(param: str, message: str, code: str | None = None) -> StripeError:
 
 def wrong_state(kind: str, thing: dict[str, Any], verb: str) -> StripeError:
     message = f"You cannot {verb} this {kind} because it has a status of {thing['status']}."
-    return StripeError(400, message, code=f"{kind}_unexpected_state", **{kind: thing})
+    error = StripeError(400, message, code=f"{kind}_unexpected_state")
+    error.error[kind] = thing
+    return error
 
 
 def trouble(status: int) -> Answer:

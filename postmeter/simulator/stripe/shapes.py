@@ -307,7 +307,7 @@ def refund(object_id: str, created: int, **facts: Any) -> dict[str, Any]:
     }
 
 
-EVIDENCE = (  # fmt: skip
+EVIDENCE = (
     "access_activity_log",
     "billing_address",
     "cancellation_policy",
