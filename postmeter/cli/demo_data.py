@@ -18,28 +18,28 @@ from postmeter.wallets import operations as wallets
 
 # Plausible prices in millionths of a US dollar per segment: what one pays, and what the carriers take on top.
 RATES = [
-    ("1", "United States and Canada", 7_900, 3_500),
-    ("1876", "Jamaica", 92_000, 0),
-    ("1809", "Dominican Republic", 68_000, 0),
-    ("27", "South Africa", 28_500, 0),
-    ("31", "Netherlands", 94_000, 0),
-    ("33", "France", 79_800, 0),
-    ("34", "Spain", 83_200, 0),
-    ("353", "Ireland", 81_100, 0),
-    ("39", "Italy", 92_700, 0),
-    ("44", "United Kingdom", 46_300, 0),
-    ("49", "Germany", 111_900, 0),
-    ("52", "Mexico", 61_300, 0),
-    ("55", "Brazil", 53_400, 0),
-    ("61", "Australia", 51_500, 0),
-    ("64", "New Zealand", 105_000, 0),
-    ("65", "Singapore", 43_500, 0),
-    ("81", "Japan", 74_500, 0),
-    ("91", "India", 8_300, 0),
-    ("972", "Israel", 72_000, 0),
+    ("1", "US", 7_900, 3_500),
+    ("1876", "JM", 92_000, 0),
+    ("1809", "DO", 68_000, 0),
+    ("27", "ZA", 28_500, 0),
+    ("31", "NL", 94_000, 0),
+    ("33", "FR", 79_800, 0),
+    ("34", "ES", 83_200, 0),
+    ("353", "IE", 81_100, 0),
+    ("39", "IT", 92_700, 0),
+    ("44", "GB", 46_300, 0),
+    ("49", "DE", 111_900, 0),
+    ("52", "MX", 61_300, 0),
+    ("55", "BR", 53_400, 0),
+    ("61", "AU", 51_500, 0),
+    ("64", "NZ", 105_000, 0),
+    ("65", "SG", 43_500, 0),
+    ("81", "JP", 74_500, 0),
+    ("91", "IN", 8_300, 0),
+    ("972", "IL", 72_000, 0),
 ]
-# Charged when a carrier took it, given back when the fault was on the carriers' side (A-50); by final status and error.
-PAYABLE = {"delivered": True, "undelivered": False, "failed": False, "undelivered:30006": True, "undelivered:30005": True}
+# Charged when a carrier took it, given back when the fault was on the carriers' side (A-50); by final status and class of error.
+PAYABLE = {"undelivered": True, "undelivered:unreachable": False, "undelivered:unknown": False, "undelivered:internal": False}
 PEOPLE = [
     ("master@demo.example", "Morgan Reyes", [Role.MASTER]),
     ("billing@demo.example", "Billie Okafor", [Role.BILLING_ADMIN]),
@@ -110,8 +110,8 @@ def load() -> int:
 
 def _rates() -> list[rating.NewRate]:
     out = [rating.NewRate("sms", "out", prefix, country, price, fee) for prefix, country, price, fee in RATES]
-    email = [rating.NewRate("email", "out", "0", "Everywhere", 0, 0)]
-    inbound = [rating.NewRate("sms", "in", "1", "United States and Canada", 7_500, 0)]
+    email = [rating.NewRate("email", "out", "0", "001", 0, 0)]
+    inbound = [rating.NewRate("sms", "in", "1", "US", 7_500, 0)]
     return out + email + inbound
 
 

@@ -24,7 +24,6 @@ PUBLIC_URL = os.environ.get("POSTMETER_PUBLIC_URL", f"http://127.0.0.1:{os.envir
 DEBUG = os.environ.get("POSTMETER_DEBUG") == "1"
 SECRET_KEY = os.environ.get("POSTMETER_SECRET_KEY", "insecure: set POSTMETER_SECRET_KEY")
 ID_KEY = bytes.fromhex(os.environ.get("POSTMETER_ID_KEY", "00112233445566778899aabbccddeeff"))
-TEST_MODE = False
 
 
 def database(url: str) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def call(*, customer_id: int, payment_id: int, return_url: str, off_session: boo
     `again` repeats the question for an intent whose answer was lost: the same id and the same content, so the gateway
     answers what it answered then.
     """
-    assert not connection.in_atomic_block or settings.TEST_MODE, "no gateway is called inside a transaction"
+    assert not connection.in_atomic_block, "no gateway is called inside a transaction"
     sources = [PaymentState.CALLING, PaymentState.UNKNOWN] if again else [PaymentState.CREATED]
     with scope.customer(customer_id):
         moved = Payment.objects.filter(customer_id=customer_id, id=payment_id, state__in=sources).update(

@@ -13,7 +13,7 @@ class PriceList(CustomerRow):
     name = models.TextField()
     plan = models.TextField()
     currency = models.CharField(max_length=3)
-    payable = models.JSONField(default=dict)  # final status -> whether it is paid for; see rating/price.py
+    payable = models.JSONField(default=dict)  # "status" or "status:error class" -> whether it is paid for; see rating/price.py
     created_at = models.DateTimeField()
 
     class Meta:

@@ -7,7 +7,7 @@ from datetime import datetime
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.rating.models import EVERYBODY, PriceList, Rate
-from postmeter.rating.price import PayablePolicy, RateTable
+from postmeter.rating.price import ANY, PROVIDER_ACCEPTED, PayablePolicy, RateTable
 from postmeter.rating.price import Rate as PureRate
 
 CACHE_SECONDS = 5.0
@@ -40,7 +40,7 @@ def prices(*, customer_id: int, plan: str, channel: str, direction: str, now: da
         PureRate(rate.prefix, rate.country, rate.price_micros, rate.fee_micros)
         for rate in rates(customer_id=customer_id, price_list=price_list, channel=channel, direction=direction, now=now)
     )
-    found = Prices(price_list.id, price_list.name, price_list.currency, table, PayablePolicy(price_list.payable))
+    found = Prices(price_list.id, price_list.name, price_list.currency, table, _policy(price_list))
     _cache[key] = (time.monotonic(), found)
     return found
 
@@ -79,4 +79,13 @@ def rates(*, customer_id: int, price_list: PriceList, channel: str, direction: s
 @scoped
 def policy(*, customer_id: int, price_list_id: int) -> PayablePolicy:
     """What a list says about messages that end without delivery."""
-    return PayablePolicy(price_list(customer_id=customer_id, price_list_id=price_list_id).payable)
+    return _policy(price_list(customer_id=customer_id, price_list_id=price_list_id))
+
+
+def _policy(price_list: PriceList) -> PayablePolicy:
+    """The list's own words, "status" or "status:class of error", over what holds without them (A-50)."""
+    own = {}
+    for key, payable in price_list.payable.items():
+        status, _, error = key.partition(":")
+        own[status, error or ANY] = bool(payable)
+    return PayablePolicy({**PROVIDER_ACCEPTED, **own})

@@ -173,7 +173,7 @@ def _price(item: QuoteItem, who: Payer, body: str) -> None:
     item.encoding = str(measured.encoding)
     item.segments = measured.segments
     item.price_micros, item.fee_micros = cost.price_micros, cost.fee_micros
-    item.forced_by = "".join(dict.fromkeys(forced.character for forced in measured.forced_by))[:50]
+    item.forced_by = "".join(dict.fromkeys(forcing.character for forcing in measured.forcing))[:50]
     if measured.cheaper:
         item.cheaper, item.cheaper_segments = measured.cheaper.text, measured.cheaper.segments
 

@@ -125,7 +125,7 @@ class _Policies:
     def payable(self, price_list_id: int, state: State, error_code: str) -> bool:
         if price_list_id not in self._found:
             self._found[price_list_id] = rating.policy(customer_id=self._customer_id, price_list_id=price_list_id)
-        return self._found[price_list_id].payable(str(state), error_code)
+        return self._found[price_list_id].payable(str(state), int(error_code) if error_code.isdigit() else None)
 
 
 def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
