@@ -47,5 +47,7 @@ def checked(amount: str | None, currency: str) -> int:
     if minor > LARGEST:
         raise invalid("amount", f"Amount must be no more than {shown(LARGEST, currency)}", "amount_too_large")
     if (currency in THREE_DECIMAL and minor % 10) or (currency in WHOLE_UNITS_ONLY and minor % 100):
-        raise invalid("amount", f"{currency.upper()} has no such amount: the last digits must be 0.")
+        raise invalid(
+            "amount", f"{currency.upper()} has no such amount: its last digit must be 0.", "parameter_invalid_integer_steps"
+        )
     return minor
