@@ -146,7 +146,7 @@ class EmbeddedPostgres:
             return self.url
         self.stop()
         try:
-            with _plain_words_for_the_disk(self.home):
+            with plain_words_for_the_disk(self.home):
                 self._find_place()
                 self._clear_leftovers()
                 if not self._has_data():
@@ -169,13 +169,13 @@ class EmbeddedPostgres:
 
     def _find_place(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._locks.enter_context(_exclusive(self.home / "postgres.lock", self.home))
+        self._locks.enter_context(exclusive(self.home / "postgres.lock", self.home))
         place = self.home / "database"
         self._account = account_for(place / "data")
         self._engine = engine_for(self._account)
         self._folder = self._reachable(place)
         # A copied home leads to the same database through its link: only the lock beside the data can tell.
-        self._locks.enter_context(_exclusive(self._folder / "lock", self.home))
+        self._locks.enter_context(exclusive(self._folder / "lock", self.home))
         self.logs.mkdir(mode=0o700, exist_ok=True)
         self._account.give(self.logs)
 
@@ -203,7 +203,7 @@ class EmbeddedPostgres:
         folder = SYSTEM_FOLDER / hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
         if folder.exists():
             aside = folder.with_name(f"{folder.name}-left-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
-            with _exclusive(folder / "lock", self.home):
+            with exclusive(folder / "lock", self.home):
                 folder.rename(aside)
             self._say(f"An earlier database of this home was kept in {aside}; delete it when you no longer need it.")
         folder.mkdir(mode=0o711)
@@ -330,14 +330,14 @@ class EmbeddedPostgres:
     def _choose_port(self) -> None:
         remembered = self.home / "postgres.port"
         if self._port_given:
-            if not _is_free(self.port):
+            if not is_free(self.port):
                 raise EmbeddedPostgresRefusal(
                     f"Port {self.port} on 127.0.0.1, meant for PostgreSQL, is in use by another program.",
                     remedy="Stop that program or choose another port.",
                 )
             return
         port = int(remembered.read_text()) if remembered.exists() else 0
-        self.port = port if port and _is_free(port) else _free_port()
+        self.port = port if port and is_free(port) else _free_port()
         remembered.write_text(str(self.port))
 
     def _configure(self) -> None:
@@ -420,7 +420,8 @@ def _end(process: "subprocess.Popen[str]", say: Callable[[str], None]) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(path: Path, home: Path) -> Iterator[None]:
+def exclusive(path: Path, home: Path) -> Iterator[None]:
+    """Hold a lock that dies with the process; the refusal names the process that holds it."""
     with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -437,7 +438,8 @@ def _exclusive(path: Path, home: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _plain_words_for_the_disk(home: Path) -> Iterator[None]:
+def plain_words_for_the_disk(home: Path) -> Iterator[None]:
+    """Turn what the system says of folders and disks into refusals that a person can act on."""
     try:
         yield
     except PermissionError as error:
@@ -498,7 +500,8 @@ def _signal(processes: set[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

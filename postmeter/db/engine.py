@@ -186,7 +186,10 @@ def _readable(folder: Path) -> None:
 
 
 def make_system_folder() -> None:
-    SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+    """Everybody may pass: what lies in it protects itself."""
+    if not SYSTEM_FOLDER.exists():
+        SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
+        SYSTEM_FOLDER.chmod(0o755)  # a strict umask must not lock the server out
 
 
 def _major_of(binaries: Path, account: Account) -> int:

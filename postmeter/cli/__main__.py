@@ -1,0 +1,5 @@
+"""`python -m postmeter.cli`."""
+
+from postmeter.cli import main
+
+main()
