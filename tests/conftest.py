@@ -15,6 +15,7 @@ from django.db import connection, connections
 
 from postmeter.db.roles import roles_of
 from tests.cast import Cast
+from tests.stage import Stage
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,3 +67,10 @@ def nothing_remembered() -> Iterator[None]:
 @pytest.fixture
 def cast() -> Cast:
     return Cast()
+
+
+@pytest.fixture(scope="session")
+def stage(database: str) -> Iterator[Stage]:
+    """Our doors and a simulator, as processes."""
+    with Stage() as stage:
+        yield stage

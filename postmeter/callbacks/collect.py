@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from django.db import close_old_connections
 from django.utils import timezone
 
+from postmeter.db.threads import DatabaseThread
 from postmeter.messaging.operations.record import Fact, record
 
 log = logging.getLogger("postmeter.callbacks")
@@ -19,7 +19,7 @@ class Collector:
     def __init__(self) -> None:
         self._waiting: list[tuple[int, list[Fact], asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "receipts")
+        self._thread = DatabaseThread("receipts")
 
     async def record(self, customer_id: int, facts: list[Fact]) -> None:
         """Returns when the facts are committed; raises if they could not be."""
@@ -39,7 +39,7 @@ class Collector:
             for customer_id, entries in by_customer.items():
                 facts = [fact for some, _ in entries for fact in some]
                 try:
-                    await asyncio.get_running_loop().run_in_executor(self._thread, _write, customer_id, facts)
+                    await self._thread.do(partial(_write, customer_id, facts))
                 except Exception as error:
                     log.exception("%d receipts could not be written", len(facts))
                     for _, future in entries:
@@ -52,5 +52,4 @@ class Collector:
 
 
 def _write(customer_id: int, facts: list[Fact]) -> None:
-    close_old_connections()
     record(customer_id=customer_id, facts=facts, now=timezone.now())

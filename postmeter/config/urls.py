@@ -1,11 +1,24 @@
 """Addresses of the pages. The API and the callbacks stand beside Django, see asgi.py."""
 
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 
-def home(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("Postmeter")
+def live(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return HttpResponse("live\n", content_type="text/plain")
 
 
-urlpatterns = [path("", home), path("accounts/", include("allauth.urls"))]
+def ready(request: HttpRequest) -> HttpResponse:
+    """The process can do its work: the database answers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse("ready\n", content_type="text/plain")
+
+
+urlpatterns = [
+    path("livez", live),
+    path("readyz", ready),
+    path("accounts/", include("allauth.urls")),
+]

@@ -8,13 +8,12 @@ dies between claim and outcome leaves messages in `sending`; the sweeper turns t
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import TypeVar
+from functools import partial
 
-from django.db import close_old_connections
-
+from postmeter.db.threads import DatabaseThread
 from postmeter.messaging.addresses import receipt_url
 from postmeter.messaging.carrier import Carrier
 from postmeter.messaging.operations import dispatch as operations
@@ -24,7 +23,6 @@ from postmeter.messaging.providers import Accepted, Outbound, Outcome, Refused, 
 from postmeter.messaging.states import State
 
 log = logging.getLogger("postmeter.dispatch")
-T = TypeVar("T")
 
 SHARE = 250  # claimed per customer and round
 UNDER_WAY_AT_MOST = 1_000
@@ -33,13 +31,19 @@ SANDBOX = "sandbox"  # what test keys send through: nothing leaves the house
 
 
 class Dispatcher:
-    """One worker's dispatch. `clock` gives now; `settings` are the providers' by name."""
+    """One worker's dispatch. `clock` gives now; `settings` are the providers' by name; `work` says whom it serves."""
 
     def __init__(
-        self, *, settings: Mapping[str, Mapping[str, str]], clock: Callable[[], datetime], senders: int = 64, share: int = SHARE
+        self,
+        *,
+        settings: Mapping[str, Mapping[str, str]],
+        clock: Callable[[], datetime],
+        senders: int = 64,
+        share: int = SHARE,
+        work: Callable[[], list[int]] = operations.customers_with_work,
     ) -> None:
         self._settings, self._clock, self._share = settings, clock, share
-        self._senders = senders
+        self._senders, self._work = senders, work
         self._carriers: dict[str, Carrier] = {}
         self._outcomes: list[tuple[Claimed, Outcome]] = []
         self._todo: asyncio.Queue[Claimed] = asyncio.Queue()
@@ -47,45 +51,48 @@ class Dispatcher:
         self._under_way = 0
         self._stopping = False
         # Claims and records each have a thread, and so a connection, of their own: neither waits for the other.
-        self._claims = ThreadPoolExecutor(1, "claim")
-        self._records = ThreadPoolExecutor(1, "record")
+        self._claims, self._records = DatabaseThread("claim"), DatabaseThread("record")
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns once what is under way has its outcome."""
         self._stopping = True
 
     async def run(self) -> None:
-        """Dispatch until stopped."""
-        async with _all(self._settings, self._senders) as self._carriers:
-            senders = [asyncio.create_task(self._send_all()) for _ in range(self._senders)]
-            recorder = asyncio.create_task(self._record_all())
-            try:
-                while not self._stopping:
-                    if not await self._round():
-                        await asyncio.sleep(IDLE_SECONDS)
-                while self._under_way:
+        """Dispatch until stopped, then wait for the outcomes of what is under way."""
+        async with self._working():
+            while not self._stopping:
+                if not await self._round():
                     await asyncio.sleep(IDLE_SECONDS)
-            finally:
-                for task in (*senders, recorder):
-                    task.cancel()
-                await asyncio.gather(*senders, recorder, return_exceptions=True)
+            while self._under_way:
+                await asyncio.sleep(IDLE_SECONDS)
 
     async def drain(self) -> int:
-        """Dispatch until nothing is due any more. Returns how many messages were handled; for tests and the demo."""
+        """Dispatch until nothing is due any more. Returns how many messages were handled."""
         handled = 0
-        async with _all(self._settings, self._senders) as self._carriers:
-            senders = [asyncio.create_task(self._send_all()) for _ in range(self._senders)]
-            recorder = asyncio.create_task(self._record_all())
+        async with self._working():
             while True:
                 claimed = await self._round()
                 handled += claimed
                 if not claimed and not self._under_way:
-                    break
-                await asyncio.sleep(0.001)
-            for task in (*senders, recorder):
-                task.cancel()
-            await asyncio.gather(*senders, recorder, return_exceptions=True)
-        return handled
+                    return handled
+                await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
+        """Carriers open, senders and recorder at work."""
+        async with AsyncExitStack() as stack:
+            for name, values in self._settings.items():
+                self._carriers[name] = await stack.enter_async_context(Carrier(provider(name, values), connections=self._senders))
+            tasks = [asyncio.create_task(self._send_all()) for _ in range(self._senders)]
+            tasks.append(asyncio.create_task(self._record_all()))
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                self._claims.close()
+                self._records.close()
 
     async def _round(self) -> int:
         """One claim for each customer with work. Returns how many messages were claimed."""
@@ -93,16 +100,19 @@ class Dispatcher:
             await asyncio.sleep(0.005)
             return 1
         claimed = 0
-        for customer_id in await self._in(self._claims, operations.customers_with_work):
+        for customer_id in await self._claims.do(self._work):
             room = UNDER_WAY_AT_MOST - self._under_way
             if room <= 0 or self._stopping:
                 break
             share = min(self._share, room)
-            for message in await self._in(self._claims, lambda: operations.claim(customer_id=customer_id, at_most=share, now=self._clock())):
+            for message in await self._claim(customer_id, share):
                 self._under_way += 1
                 self._todo.put_nowait(message)
                 claimed += 1
         return claimed
+
+    async def _claim(self, customer_id: int, share: int) -> list[Claimed]:
+        return await self._claims.do(lambda: operations.claim(customer_id=customer_id, at_most=share, now=self._clock()))
 
     async def _send_all(self) -> None:
         while True:
@@ -131,7 +141,7 @@ class Dispatcher:
                 by_customer.setdefault(message.customer_id, []).append((message, outcome))
             for customer_id, pairs in by_customer.items():
                 try:
-                    await self._in(self._records, lambda: self._write(customer_id, pairs))
+                    await self._records.do(partial(self._write, customer_id, pairs))
                 except Exception:
                     # The messages stay in `sending`; the sweeper finds out what became of them.
                     log.exception("outcomes of %d messages could not be written", len(pairs))
@@ -150,13 +160,6 @@ class Dispatcher:
         if back:
             operations.put_back(customer_id=customer_id, ids=back, now=now, reason="not taken")
 
-    async def _in(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        def fresh() -> T:
-            close_old_connections()
-            return work()
-
-        return await asyncio.get_running_loop().run_in_executor(executor, fresh)
-
 
 def facts_of(message: Claimed, outcome: Outcome) -> list[Fact]:
     """What an outcome says about its message."""
@@ -171,21 +174,3 @@ def facts_of(message: Claimed, outcome: Outcome) -> list[Fact]:
         return [Fact(message.id, "reply", name, State.FAILED, "", "refused", outcome.code, refused=True, raw=raw)]
     assert isinstance(outcome, Unknown)
     return [Fact(message.id, "reply", name, State.UNKNOWN, "", "unknown", raw={"why": outcome.text})]
-
-
-class _all:  # noqa: N801 - reads as a word where it is used
-    """All carriers, opened and closed together."""
-
-    def __init__(self, settings: Mapping[str, Mapping[str, str]], connections: int) -> None:
-        self._carriers = {name: Carrier(provider(name, values), connections=connections) for name, values in settings.items()}
-
-    async def __aenter__(self) -> dict[str, Carrier]:
-        for carrier in self._carriers.values():
-            await carrier.__aenter__()
-        return self._carriers
-
-    async def __aexit__(self, *failure: object) -> None:
-        for carrier in self._carriers.values():
-            await carrier.__aexit__()
-
-

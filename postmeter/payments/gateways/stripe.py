@@ -161,7 +161,7 @@ class Stripe:
 
 def _facts(thing: Any) -> dict[str, str]:
     metadata = getattr(thing, "metadata", None)
-    return {str(key): str(value) for key, value in dict(metadata or {}).items()}
+    return {str(key): str(value) for key, value in (metadata.to_dict() if metadata else {}).items()}
 
 
 def _words(error: stripe.StripeError) -> str:

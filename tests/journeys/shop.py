@@ -1,0 +1,31 @@
+"""Buying things in the simulator's world."""
+
+import http.cookiejar
+import urllib.parse
+import urllib.request
+
+from django.utils import timezone
+
+from postmeter.payments import operations as payments
+from postmeter.payments.models import PaymentMethod
+from tests.cast import Clinic
+from tests.stage import Stage
+
+GOOD, DECLINED_LATER = "4242424242424242", "4000000000000341"
+
+
+def saved_card(stage: Stage, clinic: Clinic, number: str = GOOD) -> PaymentMethod:
+    """Add a card on the gateway's hosted page, as a browser would, and come back."""
+    setup_id, page = payments.start_setup(
+        customer_id=clinic.id,
+        actor=clinic.actor,
+        success_url=f"{stage.simulator.url}/control/clock?setup=SETUP",
+        cancel_url=f"{stage.simulator.url}/control/clock",
+        now=timezone.now(),
+    )
+    form = urllib.parse.urlencode({"number": number, "expiry": "12 / 40", "cvc": "123"}).encode()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    opener.open(page, data=form).read()
+    method = payments.finish_setup(customer_id=clinic.id, setup_id=setup_id, now=timezone.now())
+    assert method is not None, "the hosted page did not take the card"
+    return method

@@ -1,0 +1,113 @@
+"""The stage: our doors and a simulator as processes of their own, on the test's database."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from django.conf import settings
+from django.db import connection
+
+from postmeter.db.roles import roles_of
+from postmeter.simulator.process import SimulatorProcess
+
+PATIENCE_SECONDS = 30.0
+
+
+class Stage:
+    """Pages, API and callbacks at `url`, the simulator at `simulator.url`; Django's settings in the test point at both."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = Path(tempfile.mkdtemp(prefix="postmeter-stage-"))
+        os.environ.update(
+            SIMULATOR_TWILIO_ACCOUNT_SID=settings.TWILIO["account_sid"],
+            SIMULATOR_TWILIO_AUTH_TOKEN=settings.TWILIO["auth_token"],
+            SIMULATOR_STRIPE_SECRET_KEY=settings.STRIPE["secret_key"],
+            SIMULATOR_STRIPE_WEBHOOK_SECRET=settings.STRIPE["webhook_secret"],
+        )
+        self.simulator = SimulatorProcess(
+            self.folder / "simulator",
+            stripe_webhook_url=f"{self.url}/callbacks/stripe",
+            twilio_inbound_url=f"{self.url}/callbacks/twilio/inbound",
+        )
+        self._doors: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        settings.PUBLIC_URL = self.url
+        self.simulator.start()
+        settings.TWILIO["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
+        self.open_doors()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close_doors()
+        self.simulator.stop()
+
+    def open_doors(self) -> None:
+        """Start the web process and wait until it answers."""
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        with (self.folder / "doors.log").open("ab") as log:
+            self._doors = subprocess.Popen([*command, "postmeter.config.asgi:application"], env=self.environment(), stdout=log, stderr=log)
+        until(lambda: answers(f"{self.url}/readyz"), "the doors to open", lambda: (self.folder / "doors.log").read_text()[-3000:])
+
+    def close_doors(self, *, kill: bool = False) -> None:
+        if self._doors:
+            (self._doors.kill if kill else self._doors.terminate)()
+            self._doors.wait(PATIENCE_SECONDS)
+            self._doors = None
+
+    def environment(self, *, worker: bool = False) -> dict[str, str]:
+        """What a process of ours is told; the application's login, or the worker's."""
+        database = connection.settings_dict
+        roles = roles_of(str(database["NAME"]))
+        login, password = (roles.worker, "worker-password") if worker else (roles.app, "app-password")
+        return os.environ | {
+            "POSTMETER_DATABASE_URL": f"postgresql://{login}:{password}@{database['HOST']}:{database['PORT']}/{database['NAME']}",
+            "POSTMETER_PUBLIC_URL": self.url,
+            "POSTMETER_TWILIO_BASE_URL": self.simulator.url,
+            "POSTMETER_STRIPE_BASE_URL": self.simulator.url,
+            "POSTMETER_SIMULATOR_URL": self.simulator.url,
+        }
+
+    def settle(self) -> None:
+        """Wait until the simulator owes nobody a callback."""
+        self.simulator.control("POST", "/flush")
+        until(lambda: bool(self.simulator.control("GET", "/idle")["idle"]), "the simulator to fall idle")
+
+
+def until(done: Callable[[], bool], what: str, detail: Callable[[], str] = str) -> None:
+    """Ask again until it is so, or fail naming what was waited for."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not done():
+        assert time.monotonic() < deadline, f"waited in vain for {what}\n{detail()}"
+        time.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def log_of(stage: Stage, path: str = "/messages") -> list[dict[str, object]]:
+    """The simulator's ground truth."""
+    found = stage.simulator.control("GET", path)
+    return list(found.get("messages", found)) if isinstance(found, dict) else json.loads(json.dumps(found))
