@@ -7,11 +7,12 @@ import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from postmeter.kit.money import MICROS
+
 from postmeter.customers import operations as customers
 from postmeter.customers import queries as customer_queries
 from postmeter.customers.models import Customer, Role
 from postmeter.db import calls, scope
-from postmeter.kit.money import MICROS
 from postmeter.rating import operations as rating
 from postmeter.wallets import operations as wallets
 from postmeter.wallets import queries as wallet_queries
@@ -55,7 +56,9 @@ class Clinic:
 class Cast:
     """Makes the people of one test."""
 
-    def clinic(self, *, credit_micros: int = 100 * MICROS, name: str = "Harbour Physio", payable: dict[str, bool] | None = None) -> Clinic:
+    def clinic(
+        self, *, credit_micros: int = 100 * MICROS, name: str = "Harbour Physio", payable: dict[str, bool] | None = None
+    ) -> Clinic:
         """A customer with this much credit, in US dollars."""
         now, n = at(), next(_numbers)
         unique = f"{n}-{calls.next_id()}"
@@ -119,7 +122,13 @@ class Cast:
         """Another person of this clinic."""
         email = f"member-{calls.next_id()}@clinic.example"
         customers.add_member(
-            customer_id=clinic.id, email=email, name="Sam Lindqvist", roles=list(roles), now=at(), actor="operator", password=PASSWORD
+            customer_id=clinic.id,
+            email=email,
+            name="Sam Lindqvist",
+            roles=list(roles),
+            now=at(),
+            actor="operator",
+            password=PASSWORD,
         )
         return next(seat for seat in customer_queries.members(customer_id=clinic.id) if seat.email == email)
 

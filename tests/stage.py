@@ -55,9 +55,23 @@ class Stage:
 
     def open_doors(self) -> None:
         """Start the web process and wait until it answers."""
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "granian",
+            "--interface",
+            "asgi",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--workers",
+            "1",
+        ]
         with (self.folder / "doors.log").open("ab") as log:
-            self._doors = subprocess.Popen([*command, "postmeter.config.asgi:application"], env=self.environment(), stdout=log, stderr=log)
+            self._doors = subprocess.Popen(
+                [*command, "postmeter.config.asgi:application"], env=self.environment(), stdout=log, stderr=log
+            )
         until(lambda: answers(f"{self.url}/readyz"), "the doors to open", lambda: (self.folder / "doors.log").read_text()[-3000:])
 
     def close_doors(self, *, kill: bool = False) -> None:

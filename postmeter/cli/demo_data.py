@@ -73,7 +73,9 @@ def load() -> int:
         },
     )
     with scope.every_customer():
-        price_list = rating.create_price_list(name="Standard", plan="standard", currency="USD", payable=PAYABLE, now=now, actor="operator")
+        price_list = rating.create_price_list(
+            name="Standard", plan="standard", currency="USD", payable=PAYABLE, now=now, actor="operator"
+        )
         rating.set_rates(price_list=price_list, new=_rates(), valid_from=now - timedelta(days=1), now=now, actor="operator")
     customer = customers.create_customer(
         name="Harbour Physio",
@@ -119,5 +121,7 @@ def _write_logins(password: str) -> None:
     home = Path(settings.HOME)
     home.mkdir(parents=True, exist_ok=True)
     path = home / "demo.json"
-    path.write_text(json.dumps([{"email": email, "password": password, "role": Role(roles[0]).label} for email, _, roles in PEOPLE], indent=2))
+    path.write_text(
+        json.dumps([{"email": email, "password": password, "role": Role(roles[0]).label} for email, _, roles in PEOPLE], indent=2)
+    )
     path.chmod(0o600)

@@ -98,7 +98,7 @@ class Child:
         self._reader.start()
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
+        assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
                 text = line.rstrip()

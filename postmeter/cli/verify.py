@@ -20,7 +20,9 @@ def command(as_json: bool) -> None:
     report = verify_all()
     seconds = time.monotonic() - started
     if as_json:
-        click.echo(json.dumps({
+        click.echo(
+            json.dumps(
+                {
                     "ok": report.ok,
                     "seconds": round(seconds, 3),
                     "checks": len(report.checks),
@@ -28,16 +30,22 @@ def command(as_json: bool) -> None:
                     "accounts": report.accounts,
                     "transfers": report.transfers,
                     "resolutions": report.resolutions,
-                    "wrong": {check.name: [[str(value) for value in row] for _, row in check.wrong] for check in report.checks if check.wrong},
-                }))
+                    "wrong": {
+                        check.name: [[str(value) for value in row] for _, row in check.wrong]
+                        for check in report.checks
+                        if check.wrong
+                    },
+                }
+            )
+        )
     else:
         for check in report.checks:
             click.echo(f"{'ok  ' if not check.wrong else 'WRONG'} {check.room:<10} {check.name} ({check.customers} customers)")
             for customer_id, row in check.wrong[:20]:
                 click.echo(f"      customer {customer_id}: {row}")
         click.echo(
-            f"{report.customers} customers, {report.accounts} accounts, {report.transfers} transfers, {report.resolutions} resolutions "
-            f"checked in {seconds:.2f} s: {'all right' if report.ok else 'DIFFERENCES FOUND'}"
+            f"{report.customers} customers, {report.accounts} accounts, {report.transfers} transfers and {report.resolutions} "
+            f"resolutions checked in {seconds:.2f} s: {'all right' if report.ok else 'DIFFERENCES FOUND'}"
         )
     if not report.ok:
         sys.exit(1)

@@ -43,7 +43,9 @@ def relay_round() -> int:
 def payments_round() -> int:
     """Ask about payments that nobody has heard of (A-23)."""
     close_old_connections()
-    return sum(topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments())
+    return sum(
+        topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments()
+    )
 
 
 def partitions_round() -> int:

@@ -29,7 +29,9 @@ def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: d
         [customer_id, channel, address, source, now],
     )
     if added:
-        events.record("consent.opted_out", customer_id=customer_id, subject_id=added[0][0], now=now, actor=actor, data={"channel": channel})
+        events.record(
+            "consent.opted_out", customer_id=customer_id, subject_id=added[0][0], now=now, actor=actor, data={"channel": channel}
+        )
     return bool(added)
 
 
@@ -38,5 +40,7 @@ def opt_in(*, customer_id: int, channel: str, address: str, now: datetime, actor
     """Take an opt-out back, at the recipient's own word."""
     removed, _ = OptOut.objects.filter(customer_id=customer_id, channel=channel, address=address).delete()
     if removed:
-        events.record("consent.opted_in", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data={"channel": channel})
+        events.record(
+            "consent.opted_in", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data={"channel": channel}
+        )
     return bool(removed)

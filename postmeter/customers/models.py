@@ -57,7 +57,9 @@ class Customer(models.Model):
     """The paying organisation. Its id is the `customer_id` of every business row."""
 
     id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
-    number = models.BigIntegerField(unique=True, db_default=RawSQL("nextval('customers_number')", []))  # for people: invoice series
+    number = models.BigIntegerField(
+        unique=True, db_default=RawSQL("nextval('customers_number')", [])
+    )  # for people: invoice series
     name = models.TextField()
     email = models.EmailField()  # where invoices and notices go
     address = models.TextField(blank=True, default="")

@@ -78,11 +78,15 @@ def add_member(
         user = User.objects.create_user(email.strip(), password, name=name)
     try:
         with transaction.atomic():
-            member = Member(customer_id=customer_id, id=calls.next_id(), user_id=user.id, roles=sorted(set(roles)), created_at=now)
+            member = Member(
+                customer_id=customer_id, id=calls.next_id(), user_id=user.id, roles=sorted(set(roles)), created_at=now
+            )
             member.save(force_insert=True)
     except IntegrityError:
         raise Conflict("This person is a member already.", field="email", remedy="Change their roles instead.") from None
-    events.record("member.added", customer_id=customer_id, subject_id=member.id, now=now, actor=actor, data={"roles": member.roles})
+    events.record(
+        "member.added", customer_id=customer_id, subject_id=member.id, now=now, actor=actor, data={"roles": member.roles}
+    )
     return member
 
 
@@ -96,7 +100,9 @@ def change_roles(*, customer_id: int, member_id: int, roles: Collection[str], no
         _must_not_be_last_master(customer_id, member_id)
     member.roles = sorted(set(roles))
     Member.objects.filter(customer_id=customer_id, id=member_id).update(roles=member.roles)
-    events.record("member.roles_changed", customer_id=customer_id, subject_id=member_id, now=now, actor=actor, data={"roles": member.roles})
+    events.record(
+        "member.roles_changed", customer_id=customer_id, subject_id=member_id, now=now, actor=actor, data={"roles": member.roles}
+    )
     return member
 
 
@@ -124,12 +130,17 @@ def create_api_key(
     if mode not in ("live", "test"):
         raise BadInput("A key is live or test.", field="mode", remedy="Choose live or test.")
     if not chosen or set(chosen) - permissions.SCOPES:
-        raise BadInput("Choose what the key may do.", field="scopes", remedy=f"Scopes are {', '.join(sorted(permissions.SCOPES))}.")
+        raise BadInput(
+            "Choose what the key may do.", field="scopes", remedy=f"Scopes are {', '.join(sorted(permissions.SCOPES))}."
+        )
     if expires_in_days is not None and not 1 <= expires_in_days <= 3650:
         raise BadInput("A key lasts from 1 to 3650 days.", field="expires_in_days", remedy="Choose a number of days, or never.")
     # The customer's row is the lock: two browsers that rotate at once cannot make a third key.
     Customer.objects.select_for_update().get(id=customer_id)
-    if ApiKey.objects.filter(customer_id=customer_id, name=name, mode=mode, revoked_at=None).exclude(expires_at__lte=now).count() >= LIVE_KEYS_AT_MOST:
+    if (
+        ApiKey.objects.filter(customer_id=customer_id, name=name, mode=mode, revoked_at=None).exclude(expires_at__lte=now).count()
+        >= LIVE_KEYS_AT_MOST
+    ):
         raise KeysExhausted(field="name", remedy="Revoke one of them first.")
     secret = keys.new_secret()
     key = ApiKey(
@@ -145,7 +156,9 @@ def create_api_key(
         expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
     )
     key.save(force_insert=True)
-    events.record("api_key.created", customer_id=customer_id, subject_id=key.id, now=now, actor=actor, data={"name": name, "scopes": chosen})
+    events.record(
+        "api_key.created", customer_id=customer_id, subject_id=key.id, now=now, actor=actor, data={"name": name, "scopes": chosen}
+    )
     return key, keys.write(mode=mode, customer_id=customer_id, key_id=key.id, secret=secret)
 
 
@@ -161,7 +174,9 @@ def revoke_api_key(*, customer_id: int, key_id: int, now: datetime, actor: str) 
 @scoped
 def touch_api_key(*, customer_id: int, key_id: int, now: datetime) -> None:
     """Note when a key was last used, at most once a minute."""
-    ApiKey.objects.filter(customer_id=customer_id, id=key_id).exclude(last_used_at__gt=now - timedelta(minutes=1)).update(last_used_at=now)
+    ApiKey.objects.filter(customer_id=customer_id, id=key_id).exclude(last_used_at__gt=now - timedelta(minutes=1)).update(
+        last_used_at=now
+    )
 
 
 def _member(customer_id: int, member_id: int) -> Member:

@@ -82,5 +82,11 @@ def caller(text: str, *, now: datetime) -> Caller:
 
 def _seat(member: Member, user: User) -> Seat:
     return Seat(
-        member.customer_id, member.id, user.id, user.email, user.name or user.email, tuple(member.roles), permissions.of_roles(member.roles)
+        member.customer_id,
+        member.id,
+        user.id,
+        user.email,
+        user.name or user.email,
+        tuple(member.roles),
+        permissions.of_roles(member.roles),
     )

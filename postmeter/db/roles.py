@@ -34,7 +34,9 @@ def ensure_roles(connection: "psycopg.Connection[object]", *, database: str, app
             verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
             login = sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(password)) if password else sql.SQL("NOLOGIN")
             cursor.execute(
-                sql.SQL("{} ROLE {} WITH {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS").format(verb, sql.Identifier(name), login)
+                sql.SQL("{} ROLE {} WITH {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS").format(
+                    verb, sql.Identifier(name), login
+                )
             )
         app, worker, every = (sql.Identifier(name) for name in (roles.app, roles.worker, roles.every))
         cursor.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE").format(app, worker))

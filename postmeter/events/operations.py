@@ -17,7 +17,9 @@ INSERT INTO events_event (customer_id, kind, actor, subject_id, data, at) VALUES
 """
 
 
-def record(kind: str, *, customer_id: int, subject_id: int, now: datetime, actor: str = SYSTEM, data: Mapping[str, Any] | None = None) -> int:
+def record(
+    kind: str, *, customer_id: int, subject_id: int, now: datetime, actor: str = SYSTEM, data: Mapping[str, Any] | None = None
+) -> int:
     """Write one fact and put it into the outbox. Returns the event's id."""
     assert connection.in_atomic_block, "a fact is recorded inside the transaction that makes it true"
     event_id = int(calls.value(_RECORD, [customer_id, kind, actor, subject_id, json.dumps(data or {}), now]))

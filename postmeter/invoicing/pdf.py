@@ -30,7 +30,11 @@ def facts_of(invoice: Invoice, zone: tzinfo) -> dict[str, Any]:
         "seller": invoice.seller,
         "buyer": invoice.buyer,
         "lines": [
-            {"description": line["description"], "quantity": str(line["quantity"]), "total": format_amount(line["total_micros"], unit)}
+            {
+                "description": line["description"],
+                "quantity": str(line["quantity"]),
+                "total": format_amount(line["total_micros"], unit),
+            }
             for line in invoice.lines
         ],
         "net": format_amount(invoice.net_micros, unit),

@@ -53,11 +53,11 @@ class Posting:
 
 
 @scoped
-def open_account(*, customer_id: int, kind: str, unit: str, ref_id: int = 0, limited: bool = False, normal: str = "credit") -> int:
+def open_account(
+    *, customer_id: int, kind: str, unit: str, ref_id: int = 0, limited: bool = False, normal: str = "credit"
+) -> int:
     """The account of that kind and unit, made if it is not there. Returns its id."""
-    return int(
-        calls.value("SELECT ledger_open(%s, %s, %s, %s, %s, %s)", [customer_id, kind, unit, ref_id, limited, normal])
-    )
+    return int(calls.value("SELECT ledger_open(%s, %s, %s, %s, %s, %s)", [customer_id, kind, unit, ref_id, limited, normal]))
 
 
 @scoped

@@ -147,10 +147,12 @@ CHECKS: dict[str, str] = {
         WITH side AS (
             SELECT debit_account_id AS id, amount_micros AS debit, 0 AS credit, 0 AS held FROM ledger_transfer
                 WHERE customer_id = %(customer)s AND NOT pending
-            UNION ALL SELECT credit_account_id, 0, amount_micros, 0 FROM ledger_transfer WHERE customer_id = %(customer)s AND NOT pending
+            UNION ALL SELECT credit_account_id, 0, amount_micros, 0 FROM ledger_transfer
+                WHERE customer_id = %(customer)s AND NOT pending
             UNION ALL SELECT debit_account_id, amount_micros, 0, 0 FROM ledger_resolution WHERE customer_id = %(customer)s
             UNION ALL SELECT credit_account_id, 0, amount_micros, 0 FROM ledger_resolution WHERE customer_id = %(customer)s
-            UNION ALL SELECT t.debit_account_id, 0, 0, t.amount_micros FROM ledger_transfer t WHERE t.customer_id = %(customer)s AND t.pending
+            UNION ALL SELECT t.debit_account_id, 0, 0, t.amount_micros FROM ledger_transfer t
+                WHERE t.customer_id = %(customer)s AND t.pending
                 AND NOT EXISTS (SELECT 1 FROM ledger_resolution r WHERE r.customer_id = t.customer_id AND r.hold_id = t.id)
         ), total AS (SELECT id, sum(debit) AS debit, sum(credit) AS credit, sum(held) AS held FROM side GROUP BY id)
         SELECT a.id, a.debits_posted, a.credits_posted, a.debits_pending, t.debit, t.credit, t.held

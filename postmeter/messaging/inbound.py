@@ -21,16 +21,18 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
     with scope.customer(customer_id):
         new = calls.rows(
             """INSERT INTO messaging_inbound (customer_id, id, channel, sender, recipient, body, provider, provider_ref, at)
-               VALUES (%s, next_id(), 'sms', %s, %s, %s, %s, %s, %s) ON CONFLICT (customer_id, provider, provider_ref) DO NOTHING RETURNING id""",
+               VALUES (%s, next_id(), 'sms', %s, %s, %s, %s, %s, %s)
+               ON CONFLICT (customer_id, provider, provider_ref) DO NOTHING RETURNING id""",
             [customer_id, word.sender, word.recipient, word.body.replace("\x00", ""), provider, word.ref, now],
         )
         if not new:
             return False
         wish = consent.wish(word.body)
         if wish == "stop":
-            consent.opt_out(customer_id=customer_id, channel="sms", address=word.sender, source="reply", now=now, actor="recipient")
+            consent.opt_out(
+                customer_id=customer_id, channel="sms", address=word.sender, source="reply", now=now, actor="recipient"
+            )
         elif wish == "start":
             consent.opt_in(customer_id=customer_id, channel="sms", address=word.sender, now=now, actor="recipient")
         events.record("message.received", customer_id=customer_id, subject_id=new[0][0], now=now, data={"wish": wish})
     return True
-

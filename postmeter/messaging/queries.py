@@ -112,7 +112,8 @@ def batch(*, customer_id: int, batch_id: int) -> Batch:
 def progress(*, customer_id: int, batch_id: int) -> Progress:
     found = batch(customer_id=customer_id, batch_id=batch_id)
     rows = calls.rows(
-        """SELECT state, count(*), sum(price_micros + fee_micros)::bigint, sum(charged_micros)::bigint, sum(refunded_micros)::bigint
+        """SELECT state, count(*), sum(price_micros + fee_micros)::bigint, sum(charged_micros)::bigint,
+                  sum(refunded_micros)::bigint
            FROM messaging_message WHERE customer_id = %s AND batch_id = %s GROUP BY state""",
         [customer_id, batch_id],
     )

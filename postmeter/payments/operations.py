@@ -90,7 +90,12 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
             )
             method.save(force_insert=True)
             events.record(
-                "payment_method.added", customer_id=customer_id, subject_id=method.id, now=now, actor=setup.created_by, data={"brand": card.brand}
+                "payment_method.added",
+                customer_id=customer_id,
+                subject_id=method.id,
+                now=now,
+                actor=setup.created_by,
+                data={"brand": card.brand},
             )
         MethodSetup.objects.filter(customer_id=customer_id, id=setup_id).update(method_id=method.id)
     return method
@@ -106,7 +111,15 @@ def remove_method(*, customer_id: int, method_id: int, now: datetime, actor: str
 
 @scoped
 def create(
-    *, customer_id: int, method: PaymentMethod, purpose: str, subject_id: int, amount_micros: int, currency: str, actor: str, now: datetime
+    *,
+    customer_id: int,
+    method: PaymentMethod,
+    purpose: str,
+    subject_id: int,
+    amount_micros: int,
+    currency: str,
+    actor: str,
+    now: datetime,
 ) -> Payment:
     """Write the intent to take money. Nothing is asked of anybody yet."""
     if amount_micros <= 0:
@@ -129,7 +142,9 @@ def create(
     return payment
 
 
-def call(*, customer_id: int, payment_id: int, return_url: str, off_session: bool, now: datetime, again: bool = False) -> Outcome | None:
+def call(
+    *, customer_id: int, payment_id: int, return_url: str, off_session: bool, now: datetime, again: bool = False
+) -> Outcome | None:
     """Ask the gateway for the money of a committed intent. None: somebody else is asking, or it is settled.
 
     `again` repeats the question for an intent whose answer was lost: the same id and the same content, so the gateway
@@ -200,7 +215,11 @@ def apply(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime)
     payment.changed_at = now
     payment.save(update_fields=["state", "gateway_ref", "action_url", "failure_code", "failure_text", "changed_at"])
     events.record(
-        f"payment.{target}", customer_id=customer_id, subject_id=payment_id, now=now, data={"code": outcome.code} if outcome.code else {}
+        f"payment.{target}",
+        customer_id=customer_id,
+        subject_id=payment_id,
+        now=now,
+        data={"code": outcome.code} if outcome.code else {},
     )
     return payment, True
 

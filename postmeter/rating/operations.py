@@ -76,7 +76,12 @@ def set_rates(*, price_list: PriceList, new: Iterable[NewRate], valid_from: date
         for rate_id, row in zip(calls.next_ids(len(rows)), rows, strict=True)
     )
     events.record(
-        "price_list.changed", customer_id=price_list.customer_id, subject_id=price_list.id, now=now, actor=actor, data={"rates": len(rows)}
+        "price_list.changed",
+        customer_id=price_list.customer_id,
+        subject_id=price_list.id,
+        now=now,
+        actor=actor,
+        data={"rates": len(rows)},
     )
     queries.forget()
     return len(rows)

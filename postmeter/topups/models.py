@@ -27,4 +27,6 @@ class TopUp(CustomerRow):
             models.UniqueConstraint(fields=["customer_id", "key"], name="topups_topup_key"),
             models.UniqueConstraint(fields=["customer_id", "payment_id"], name="topups_topup_payment"),
         ]
-        indexes = [models.Index(fields=["customer_id", "wallet_id"], condition=models.Q(state="pending"), name="topups_topup_pending")]
+        indexes = [
+            models.Index(fields=["customer_id", "wallet_id"], condition=models.Q(state="pending"), name="topups_topup_pending")
+        ]

@@ -7,12 +7,12 @@ from uuid import UUID
 from django.conf import settings
 
 from postmeter.db import calls, scope
+from postmeter.db.public_ids import public_ids
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.invoicing import operations as invoicing
 from postmeter.kit.money import MICROS, exact_minor, format_amount
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
-from postmeter.db.public_ids import public_ids
 from postmeter.payments import operations as payments
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.gateways import Outcome
@@ -47,23 +47,35 @@ def check_amount(amount_micros: int, unit: str) -> None:
         )
     if amount_micros > MAXIMUM_MICROS:
         raise BadInput(
-            f"The largest purchase is {format_amount(MAXIMUM_MICROS, unit)}.", field="amount", remedy="Buy in several steps, or by invoice."
+            f"The largest purchase is {format_amount(MAXIMUM_MICROS, unit)}.",
+            field="amount",
+            remedy="Buy in several steps, or by invoice.",
         )
 
 
-def buy(*, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime) -> Purchase:
+def buy(
+    *, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime
+) -> Purchase:
     """Buy credit with a saved card (S-012 ... S-022). The same `key` is the same purchase: a second press charges nothing.
 
     Raises BadInput, NotFound, MethodUnusable, and Conflict when the key was used for another purchase.
     """
     top_up = _intend(
-        customer_id=customer_id, wallet_id=wallet_id, method_id=method_id, amount_micros=amount_micros, key=key, actor=actor, now=now
+        customer_id=customer_id,
+        wallet_id=wallet_id,
+        method_id=method_id,
+        amount_micros=amount_micros,
+        key=key,
+        actor=actor,
+        now=now,
     )
     return charge(customer_id=customer_id, top_up_id=top_up.id, now=now)
 
 
 @scoped
-def _intend(*, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime) -> TopUp:
+def _intend(
+    *, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime
+) -> TopUp:
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
     known = TopUp.objects.filter(customer_id=customer_id, key=key).first()
     if known:
@@ -79,8 +91,21 @@ def _intend(*, customer_id: int, wallet_id: int, method_id: int, amount_micros: 
     added = calls.rows(
         """INSERT INTO topups_topup (customer_id, id, wallet_id, payment_id, amount_micros, unit, key, state, transfer_id,
                debt_transfer_id, created_by, created_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s) ON CONFLICT (customer_id, key) DO NOTHING RETURNING id""",
-        [customer_id, top_up_id, wallet_id, -top_up_id, amount_micros, wallet.unit, key, transfer_id, debt_transfer_id, actor, now],
+           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s)
+           ON CONFLICT (customer_id, key) DO NOTHING RETURNING id""",
+        [
+            customer_id,
+            top_up_id,
+            wallet_id,
+            -top_up_id,
+            amount_micros,
+            wallet.unit,
+            key,
+            transfer_id,
+            debt_transfer_id,
+            actor,
+            now,
+        ],
     )
     if not added:
         return _same(TopUp.objects.get(customer_id=customer_id, key=key), wallet_id, amount_micros)
@@ -95,7 +120,14 @@ def _intend(*, customer_id: int, wallet_id: int, method_id: int, amount_micros: 
         now=now,
     )
     TopUp.objects.filter(customer_id=customer_id, id=top_up_id).update(payment_id=payment.id)
-    events.record("top_up.started", customer_id=customer_id, subject_id=top_up_id, now=now, actor=actor, data={"amount_micros": amount_micros})
+    events.record(
+        "top_up.started",
+        customer_id=customer_id,
+        subject_id=top_up_id,
+        now=now,
+        actor=actor,
+        data={"amount_micros": amount_micros},
+    )
     return TopUp.objects.get(customer_id=customer_id, id=top_up_id)
 
 

@@ -26,7 +26,9 @@ class Figures:
 @scoped
 def figures(*, customer_id: int, wallet: Wallet) -> Figures:
     balance = wallets.balance(customer_id=customer_id, wallet=wallet)
-    incoming = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, state="pending").aggregate(sum=Sum("amount_micros"))["sum"]
+    incoming = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, state="pending").aggregate(
+        sum=Sum("amount_micros")
+    )["sum"]
     return Figures(
         wallet,
         balance.posted_micros,
@@ -55,7 +57,8 @@ CHECKS = {
             AND l.ref_id = t.id AND l.code = 'top_up' AND NOT l.pending) credit ON true
         WHERE p.customer_id = %(customer)s AND p.purpose = 'top_up' AND (
             (p.state = 'succeeded') <> (coalesce(t.state, '') = 'succeeded')
-            OR (p.state = 'succeeded' AND (credit.amount IS DISTINCT FROM p.amount_micros OR i.total_micros IS DISTINCT FROM p.amount_micros))
+            OR (p.state = 'succeeded' AND (credit.amount IS DISTINCT FROM p.amount_micros
+                OR i.total_micros IS DISTINCT FROM p.amount_micros))
             OR (p.state <> 'succeeded' AND (credit.amount IS NOT NULL OR i.id IS NOT NULL)))""",
     "invoice numbers have no gap and no twin": """
         SELECT s.name, s.last_number, count(i.number), max(i.number) FROM invoicing_series s

@@ -47,7 +47,11 @@ class Books:
 
     def resolve(self, ids: list[int], action: Action, *amounts: int) -> list[Word]:
         return ledger.resolve(
-            customer_id=self.customer_id, now=at(), hold_ids=ids, actions=[action] * len(ids), amounts_micros=amounts or [0] * len(ids)
+            customer_id=self.customer_id,
+            now=at(),
+            hold_ids=ids,
+            actions=[action] * len(ids),
+            amounts_micros=amounts or [0] * len(ids),
         )
 
     def give(self, amount: int, ids: tuple[int, int] | None = None) -> Word:
@@ -234,7 +238,9 @@ def test_a_statement_is_opening_plus_movements_equals_closing() -> None:
     ids, _ = books.hold(60)
     books.resolve(ids, Action.POST, 45)
     books.post(books.usage, books.wallet, 5)
-    statement = queries.statement(customer_id=books.customer_id, account_id=books.wallet, since=middle, until=at() + timedelta(seconds=1))
+    statement = queries.statement(
+        customer_id=books.customer_id, account_id=books.wallet, since=middle, until=at() + timedelta(seconds=1)
+    )
     assert statement.opening_micros == 100
     assert [line.amount_micros for line in statement.lines] == [-45, 5]
     assert [line.balance_micros for line in statement.lines] == [55, 60]
@@ -258,7 +264,10 @@ def test_the_application_cannot_write_the_ledger_but_through_its_functions(state
 
 def test_not_even_the_owner_changes_a_row(database: str) -> None:  # I04
     books = Books(100)
-    with psycopg.connect(database) as owner, pytest.raises(psycopg.errors.InsufficientPrivilege, match="never changed or removed"):
+    with (
+        psycopg.connect(database) as owner,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="never changed or removed"),
+    ):
         owner.execute("UPDATE ledger_transfer SET amount_micros = 1 WHERE customer_id = %s", [books.customer_id])
 
 

@@ -152,7 +152,9 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
         encoding, segments, each, fee = "", 1, 0, 0
         try:
             if not looks_e164(recipient):
-                raise BadInput("This is not a phone number.", field="to", remedy="Write it with + and country code, such as +15550100123.")
+                raise BadInput(
+                    "This is not a phone number.", field="to", remedy="Write it with + and country code, such as +15550100123."
+                )
             measured = known.get(body)
             if measured is None:
                 found, n = count(body)
@@ -160,7 +162,9 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
             encoding, segments = measured
             rate = find(recipient)
             if rate is None:
-                raise BadInput("There is no price for this destination.", field="to", remedy="See the price list for where you can send.")
+                raise BadInput(
+                    "There is no price for this destination.", field="to", remedy="See the price list for where you can send."
+                )
             cost = price(segments, rate)
             each, fee = cost.price_micros, cost.fee_micros
         except Refusal as refusal:
@@ -323,12 +327,14 @@ def _refuse_problems(submission: Submission, priced: Priced) -> None:
     if priced.problems:
         position, first = min(priced.problems.items())
         rows = [
-            {"position": p, "field": r.field or "", "detail": r.text, "remedy": r.remedy or ""} for p, r in sorted(priced.problems.items())[:100]
+            {"position": p, "field": r.field or "", "detail": r.text, "remedy": r.remedy or ""}
+            for p, r in sorted(priced.problems.items())[:100]
         ]
         if len(submission.recipients) == 1:
             raise first
         raise BadInput(
-            f"{len(priced.problems)} of {len(submission.recipients)} messages cannot be sent. The first is number {position + 1}: {first.text}",
+            f"{len(priced.problems)} of {len(submission.recipients)} messages cannot be sent. "
+            f"The first is number {position + 1}: {first.text}",
             field="messages",
             remedy=first.remedy,
             errors=rows,

@@ -45,5 +45,7 @@ def cancel_batch(*, customer_id: int, batch_id: int, now: datetime, actor: str) 
     facts = [Fact(row[0], "us", "", State.CANCELLED, status="cancelled", refused=True, raw={"actor": actor}) for row in rows]
     if facts:
         record(customer_id=customer_id, facts=facts, now=now)
-        events.record("batch.stopped", customer_id=customer_id, subject_id=batch_id, now=now, actor=actor, data={"count": len(facts)})
+        events.record(
+            "batch.stopped", customer_id=customer_id, subject_id=batch_id, now=now, actor=actor, data={"count": len(facts)}
+        )
     return len(facts)

@@ -34,7 +34,8 @@ _CUSTOMERS = """
 WITH RECURSIVE c AS (
     (SELECT customer_id FROM messaging_message WHERE state = 'queued' ORDER BY customer_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT customer_id FROM messaging_message WHERE state = 'queued' AND customer_id > c.customer_id ORDER BY customer_id LIMIT 1)
+    SELECT (SELECT m.customer_id FROM messaging_message m WHERE m.state = 'queued' AND m.customer_id > c.customer_id
+            ORDER BY m.customer_id LIMIT 1)
     FROM c WHERE c.customer_id IS NOT NULL)
 SELECT customer_id FROM c WHERE customer_id IS NOT NULL"""
 
@@ -49,8 +50,8 @@ def customers_with_work() -> list[int]:
 def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     """Take up to `at_most` queued messages for sending. What lapsed or opted out meanwhile ends here, released."""
     found = calls.rows(
-        """SELECT id, recipient, channel, useful_until FROM messaging_message WHERE customer_id = %s AND state = 'queued' AND due_at <= %s
-           ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
+        """SELECT id, recipient, channel, useful_until FROM messaging_message
+           WHERE customer_id = %s AND state = 'queued' AND due_at <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
         [customer_id, now, at_most],
     )
     if not found:
@@ -58,7 +59,8 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     out = {
         (row[0], row[1])
         for row in calls.rows(
-            "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%s)", [customer_id, [r[1] for r in found]]
+            "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%s)",
+            [customer_id, [r[1] for r in found]],
         )
     }
     ended: list[Fact] = []

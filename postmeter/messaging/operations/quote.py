@@ -45,7 +45,14 @@ class Wanted:
 
 
 def make(
-    *, customer_id: int, wanted: Sequence[Wanted], actor: str, now: datetime, mode: str = "live", source: str = "", good_for: timedelta = GOOD_FOR
+    *,
+    customer_id: int,
+    wanted: Sequence[Wanted],
+    actor: str,
+    now: datetime,
+    mode: str = "live",
+    source: str = "",
+    good_for: timedelta = GOOD_FOR,
 ) -> Quote:
     """Price a list and guarantee the price. Excluded are: what is no number, what has no price, who opted out, who is twice."""
     if not wanted:
@@ -77,7 +84,14 @@ def make(
         for item in items:
             item.quote_id = quote.id
         QuoteItem.objects.bulk_create(items, batch_size=2_000)
-        events.record("quote.made", customer_id=customer_id, subject_id=quote.id, now=now, actor=actor, data={"recipients": quote.recipients})
+        events.record(
+            "quote.made",
+            customer_id=customer_id,
+            subject_id=quote.id,
+            now=now,
+            actor=actor,
+            data={"recipients": quote.recipients},
+        )
     return quote
 
 
@@ -145,7 +159,12 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
     seen: dict[str, int] = {}
     for position, (one, number) in enumerate(zip(wanted, numbers, strict=True)):
         item = QuoteItem(
-            customer_id=customer_id, quote_id=0, position=position, line=one.line, given=one.recipient[:200].replace("\x00", ""), body=""
+            customer_id=customer_id,
+            quote_id=0,
+            position=position,
+            line=one.line,
+            given=one.recipient[:200].replace("\x00", ""),
+            body="",
         )
         try:
             if isinstance(number, Refusal):
@@ -155,7 +174,9 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
             if number in opted_out:
                 _exclude(item, "opted_out", "This recipient has opted out.")
             elif number in seen:
-                _exclude(item, "duplicate", f"This number stands in the list before, at {_where(wanted[seen[number]], seen[number])}.")
+                _exclude(
+                    item, "duplicate", f"This number stands in the list before, at {_where(wanted[seen[number]], seen[number])}."
+                )
             else:
                 seen[number] = position
         except Refusal as refusal:
@@ -167,7 +188,9 @@ def _price(item: QuoteItem, who: Payer, body: str) -> None:
     measured = sms.measure(body)
     rate = who.prices.table.find(item.recipient)
     if rate is None:
-        raise BadInput("There is no price for this destination.", field="destination", remedy="See the price list for where you can send.")
+        raise BadInput(
+            "There is no price for this destination.", field="destination", remedy="See the price list for where you can send."
+        )
     cost = price(measured.segments, rate)
     item.body = body
     item.encoding = str(measured.encoding)

@@ -84,8 +84,10 @@ def record(*, customer_id: int, facts: Sequence[Fact], now: datetime) -> Recorde
 def _lock(customer_id: int, ids: Iterable[int]) -> dict[int, _Row]:
     wanted = sorted(ids)
     found = calls.rows(
-        """SELECT id, state, wallet_id, price_list_id, price_micros + fee_micros, charged_micros, refunded_micros, provider_ref, error_code
-           FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%s) ORDER BY id FOR NO KEY UPDATE""",
+        """SELECT id, state, wallet_id, price_list_id, price_micros + fee_micros, charged_micros, refunded_micros, provider_ref,
+                  error_code
+           FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%s)
+           ORDER BY id FOR NO KEY UPDATE""",
         [customer_id, wanted[0], wanted[-1], wanted],
     )
     return {row[0]: _Row(row[0], State(row[1]), *row[2:]) for row in found}

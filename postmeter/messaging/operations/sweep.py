@@ -56,7 +56,8 @@ def lost(*, customer_id: int, at_most: int = 100) -> list[Lost]:
     """Unknown messages to ask the provider about, with the provider's names of our other messages to the same number."""
     rows = calls.rows(
         """SELECT m.id, m.provider, m.sender, m.recipient, m.body,
-                  ARRAY(SELECT o.provider_ref FROM messaging_message o WHERE o.customer_id = m.customer_id AND o.recipient = m.recipient
+                  ARRAY(SELECT o.provider_ref FROM messaging_message o WHERE o.customer_id = m.customer_id
+                        AND o.recipient = m.recipient
                         AND o.provider_ref <> '' AND o.id <> m.id AND o.id >= m.id - (7 * 86400000::bigint << 21))
            FROM messaging_message m WHERE m.customer_id = %s AND m.state = 'unknown' ORDER BY m.id LIMIT %s""",
         [customer_id, at_most],
@@ -97,4 +98,6 @@ def forget_keys(*, customer_id: int, now: datetime) -> int:
 def fact_found(message: Lost, receipt: Receipt) -> Fact:
     """What the provider's answer to a look-up says."""
     word = receipt
-    return Fact(message.id, "lookup", message.provider, word.state, word.ref, word.status, word.error_code, word.billable, raw=word.raw)
+    return Fact(
+        message.id, "lookup", message.provider, word.state, word.ref, word.status, word.error_code, word.billable, raw=word.raw
+    )

@@ -106,7 +106,11 @@ class Twilio:
 
     def _receipt(self, status: str, ref: str, error_code: str, raw: Mapping[str, object]) -> Receipt | None:
         state = STATES.get(status)
-        kept = {key: raw[key] for key in ("MessageStatus", "status", "ErrorCode", "error_code", "error_message", "num_segments") if raw.get(key)}
+        kept = {
+            key: raw[key]
+            for key in ("MessageStatus", "status", "ErrorCode", "error_code", "error_message", "num_segments")
+            if raw.get(key)
+        }
         error_code = "" if error_code in ("0", "None") else error_code
         return Receipt(state, ref, status, error_code, kept, status in BILLABLE) if state else None
 

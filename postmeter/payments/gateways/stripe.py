@@ -54,7 +54,9 @@ class Stripe:
         params: Any = {"email": email, "name": name, "metadata": dict(facts)}
         return str(_down(lambda: self._client.v1.customers.create(params, {"idempotency_key": key})).id)
 
-    def start_setup(self, *, key: str, customer_ref: str, success_url: str, cancel_url: str, facts: Mapping[str, str]) -> tuple[str, str]:
+    def start_setup(
+        self, *, key: str, customer_ref: str, success_url: str, cancel_url: str, facts: Mapping[str, str]
+    ) -> tuple[str, str]:
         """A visit to the hosted page. Returns the session's name and the page's address."""
         params: Any = {
             "mode": "setup",
