@@ -1,0 +1,126 @@
+"""Telephone numbers: one spelling for each, E.164 ("+14155550100").
+
+A number must be *possible* (its length fits its country), not *valid*: reserved ranges such as 555 are what examples, tests and the
+simulator use, and lists of assigned ranges are always behind. Whether a number may be written to is decided by the price list.
+"""
+
+import re
+
+import phonenumbers
+from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult, shortnumberinfo
+
+from postmeter.kit.refusals import BadInput
+
+E164 = r"\+[1-9][0-9]{6,14}"
+_E164 = re.compile(E164, re.ASCII)
+
+_LONGEST_TEXT = 60
+_SHORT_CODE_DIGITS = 6
+_EXTENSION = re.compile(r"(?:;ext=|[;,]|\b(?:ext|extn|extension|x)\b\.?|#)\s*[:.]?\s*\d{1,10}\s*$", re.IGNORECASE)
+
+_COSTLY_TYPES = {PhoneNumberType.PREMIUM_RATE: "premium-rate", PhoneNumberType.SHARED_COST: "shared-cost"}
+_COSTLY_RANGES = re.compile(
+    r"\+(?:1900"  # premium of North America
+    r"|1[0-9]{3}976"  # the same inside an area code
+    r"|870|881"  # satellite
+    r"|808|979"  # international shared cost and premium
+    r"|878|882|883)"  # international networks, a favourite of toll fraud
+)
+
+
+class BadNumber(BadInput):
+    """This is not a telephone number that can get a message."""
+
+
+def looks_e164(text: str) -> bool:
+    """Whether the text is spelled in E.164: all the hot path asks, since `normalize` has seen the number before."""
+    return _E164.fullmatch(text) is not None
+
+
+def normalize(text: str, region: str | None, *, field: str = "phone") -> str:
+    """The E.164 spelling of a number as people write it. `region` (two letters, such as "US") reads numbers without a country code.
+
+    Refuses BadNumber, saying why: no country, letters, an extension, too short or long, emergency and short codes, premium,
+    shared-cost and satellite numbers.
+    """
+    text = text.strip()
+    _refuse_what_is_no_number(text, field)
+    number = _parse(text, region, field)
+    _refuse_impossible(number, text, region, field)
+    spelled = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if not looks_e164(spelled):
+        raise _bad(f"{text} is not a complete number.", field, "Check the digits.")
+    _refuse_costly(number, spelled, field)
+    return spelled
+
+
+def _bad(text: str, field: str, remedy: str) -> BadNumber:
+    return BadNumber(text, field=field, remedy=remedy)
+
+
+def _refuse_what_is_no_number(text: str, field: str) -> None:
+    if not text:
+        raise _bad("The number is missing.", field, "Write a telephone number with its country code, such as +14155550100.")
+    if len(text) > _LONGEST_TEXT:
+        raise _bad("The number is too long.", field, "Write a single telephone number.")
+    if _EXTENSION.search(text):
+        raise _bad(f"{text} has an extension.", field, "Messages cannot reach extensions. Write the direct number.")
+    if any(character.isalpha() for character in text):
+        raise _bad(f"{text} contains letters.", field, "Write the number in digits.")
+
+
+def _parse(text: str, region: str | None, field: str) -> PhoneNumber:
+    if region is None and not text.lstrip("(").startswith(("+", "＋", "00")):
+        raise _bad(f"{text} has no country code.", field, "Begin with a plus and the country code, such as +14155550100.")
+    if region is None and text.startswith("00"):
+        text = "+" + text[2:]
+    try:
+        number = phonenumbers.parse(text, region, keep_raw_input=True)
+        if text.startswith("00") and number.country_code_source is CountryCodeSource.FROM_DEFAULT_COUNTRY:
+            # 00 is how most of the world dials abroad, but not how this region does; no number at home begins with it.
+            number = phonenumbers.parse("+" + text[2:])
+    except NumberParseException as error:
+        raise _why_not(error, text, region, field) from None
+    return number
+
+
+def _why_not(error: NumberParseException, text: str, region: str | None, field: str) -> BadNumber:
+    if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
+        return _bad(
+            f"{text} has no country code that exists.", field, "Begin with a plus and the country code, such as +14155550100."
+        )
+    if error.error_type == NumberParseException.TOO_LONG:
+        return _bad(f"{text} is too long.", field, "Write a single telephone number.")
+    return _short_code(text, region, field) or _bad(f"{text} is not a telephone number.", field, "Write the number in digits.")
+
+
+def _short_code(text: str, region: str | None, field: str) -> BadNumber | None:
+    digits = "".join(character for character in text if character.isdigit())
+    if region and shortnumberinfo.is_emergency_number(text, region):
+        return _bad(f"{text} is an emergency number.", field, "Write the number of a person.")
+    if len(digits) <= _SHORT_CODE_DIGITS and not text.startswith("+"):
+        return _bad(f"{text} is a short code.", field, "Short codes cannot be written to. Write a full number.")
+    return None
+
+
+def _refuse_impossible(number: PhoneNumber, text: str, region: str | None, field: str) -> None:
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason == ValidationResult.IS_POSSIBLE:
+        return
+    if short := _short_code(text, region, field):
+        raise short
+    if reason == ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+        raise _bad(f"{text} has no area code.", field, "Write the number with its area code.")
+    if reason == ValidationResult.TOO_SHORT:
+        raise _bad(f"{text} is too short.", field, "Digits are missing.")
+    if reason == ValidationResult.TOO_LONG:
+        raise _bad(f"{text} is too long.", field, "There are more digits than numbers of this country have.")
+    raise _bad(f"{text} has a length that no number of this country has.", field, "Check the digits.")
+
+
+def _refuse_costly(number: PhoneNumber, spelled: str, field: str) -> None:
+    kind = _COSTLY_TYPES.get(phonenumbers.number_type(number))
+    if kind is None and _COSTLY_RANGES.match(spelled):
+        kind = "premium-rate or satellite"
+    if kind:
+        raise _bad(f"{spelled} is a {kind} number.", field, "Messages to such numbers are blocked. Write the number of a person.")
