@@ -4,7 +4,6 @@ Each door is an ASGI application of its own and can run alone.
 """
 
 import os
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postmeter.config.settings")
@@ -19,19 +18,15 @@ from postmeter.callbacks.app import create_app as create_callbacks  # noqa: E402
 api = create_api()
 callbacks = create_callbacks()
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
+async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
-        await api(scope, receive, send)  # type: ignore[arg-type]
+        await api(scope, receive, send)
         return
     path = scope.get("path", "")
     if path.startswith("/v1/") or path == "/v1":
-        await api(scope, receive, send)  # type: ignore[arg-type]
+        await api(scope, receive, send)
     elif path.startswith("/callbacks/"):
-        await callbacks(scope, receive, send)  # type: ignore[arg-type]
+        await callbacks(scope, receive, send)
     else:
         await pages(scope, receive, send)

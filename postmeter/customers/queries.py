@@ -71,7 +71,7 @@ def caller(text: str, *, now: datetime) -> Caller:
     parsed = keys.read(text)
     with scope.customer(parsed.customer_id):
         key = ApiKey.objects.filter(customer_id=parsed.customer_id, id=parsed.key_id, mode=parsed.mode).first()
-    if key is None or not keys.same(parsed.secret, key.secret_hash):
+    if key is None or not keys.same(parsed.secret, bytes(key.secret_hash)):
         raise keys.BadKey(remedy="Make a new one under Settings, API keys.")
     if key.revoked_at is not None:
         raise keys.BadKey("This API key was revoked.", remedy="Make a new one under Settings, API keys.")

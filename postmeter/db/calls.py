@@ -14,7 +14,7 @@ def rows(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> 
     """Run one statement on Django's connection, inside its transaction, and fetch everything."""
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters)  # type: ignore[arg-type]
+        cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
 
 

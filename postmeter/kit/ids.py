@@ -32,7 +32,7 @@ class PublicIds:
         # ECB is right here and nowhere else: every block is different, because every id is.
         self._cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305
 
-    def encode(self, prefix: str, id: int) -> str:  # noqa: A002
+    def encode(self, prefix: str, id: int) -> str:
         """The public id of row `id` (1 to 2**63 - 1) of the kind `prefix` (two ASCII letters)."""
         return self.encode_many(prefix, (id,))[0]
 

@@ -15,7 +15,7 @@ from postmeter.kit.money import MICROS, exact_minor, format_amount
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.payments import operations as payments
 from postmeter.payments import queries as payment_queries
-from postmeter.payments.gateways import Outcome
+from postmeter.payments.gateways import GatewayDown, Outcome
 from postmeter.payments.states import PaymentState
 from postmeter.topups.models import TopUp
 from postmeter.wallets import operations as wallet_operations
@@ -222,7 +222,7 @@ def _look(customer_id: int, payment_id: int, gateway: str, ref: str, now: dateti
     payment = payment_queries.payment(customer_id=customer_id, payment_id=payment_id)
     try:
         outcome = payments.gateway(gateway).fetch(ref=ref, facts=payments.facts_of(payment))
-    except payments.GatewayDown:
+    except GatewayDown:
         return
     if outcome is not None:
         settle(customer_id=customer_id, payment_id=payment_id, outcome=outcome, now=now)

@@ -15,6 +15,7 @@ from postmeter.events import operations as events
 from postmeter.ledger import operations as ledger
 from postmeter.messaging.states import MACHINE, State
 from postmeter.rating import queries as rating
+from postmeter.rating.price import PayablePolicy
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 
@@ -122,7 +123,7 @@ class _Policies:
 
     def __init__(self, customer_id: int) -> None:
         self._customer_id = customer_id
-        self._found: dict[int, rating.PayablePolicy] = {}
+        self._found: dict[int, PayablePolicy] = {}
 
     def payable(self, price_list_id: int, state: State, error_code: str) -> bool:
         if price_list_id not in self._found:

@@ -62,7 +62,7 @@ def lost(*, customer_id: int, at_most: int = 100) -> list[Lost]:
            FROM messaging_message m WHERE m.customer_id = %s AND m.state = 'unknown' ORDER BY m.id LIMIT %s""",
         [customer_id, at_most],
     )
-    return [Lost(*row[:5], frozenset(row[5])) for row in rows]
+    return [Lost(row[0], row[1], row[2], row[3], row[4], frozenset(row[5])) for row in rows]
 
 
 @scoped
