@@ -1,7 +1,7 @@
 """Telephone numbers: one spelling for each, E.164 ("+14155550100").
 
-A number must be *possible* (its length fits its country), not *valid*: reserved ranges such as 555 are what examples, tests and the
-simulator use, and lists of assigned ranges are always behind. Whether a number may be written to is decided by the price list.
+A number must be *possible* (its length fits its country), not *valid*: reserved ranges such as 555 are what examples, tests and
+the simulator use, and lists of assigned ranges are always behind. Whether a number may be written to is for the price list.
 """
 
 import re
@@ -16,7 +16,8 @@ _E164 = re.compile(E164, re.ASCII)
 
 _LONGEST_TEXT = 60
 _SHORT_CODE_DIGITS = 6
-_EXTENSION = re.compile(r"(?:;ext=|[;,]|\b(?:ext|extn|extension|x)\b\.?|#)\s*[:.]?\s*\d{1,10}\s*$", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?:[;,#]|(?<![a-z])(?:ext|extn|extension|x))\s*[:.=]?\s*[0-9]{1,6}$", re.IGNORECASE)
+_SHORTENED = re.compile(r"[0-9][.,][0-9]+E\+[0-9]+", re.IGNORECASE)
 
 _COSTLY_TYPES = {PhoneNumberType.PREMIUM_RATE: "premium-rate", PhoneNumberType.SHARED_COST: "shared-cost"}
 _COSTLY_RANGES = re.compile(
@@ -38,7 +39,7 @@ def looks_e164(text: str) -> bool:
 
 
 def normalize(text: str, region: str | None, *, field: str = "phone") -> str:
-    """The E.164 spelling of a number as people write it. `region` (two letters, such as "US") reads numbers without a country code.
+    """The E.164 spelling of a number as people write it. `region` ("US") is whose numbers lack a country code; None: nobody's.
 
     Refuses BadNumber, saying why: no country, letters, an extension, too short or long, emergency and short codes, premium,
     shared-cost and satellite numbers.
@@ -63,7 +64,11 @@ def _refuse_what_is_no_number(text: str, field: str) -> None:
         raise _bad("The number is missing.", field, "Write a telephone number with its country code, such as +14155550100.")
     if len(text) > _LONGEST_TEXT:
         raise _bad("The number is too long.", field, "Write a single telephone number.")
-    if _EXTENSION.search(text):
+    if _SHORTENED.fullmatch(text):
+        raise _bad(
+            f"{text} was shortened by a spreadsheet.", field, "Format the column as text there, and write the number again."
+        )
+    if _EXTENSION.search(text.replace(";ext=", ";")):
         raise _bad(f"{text} has an extension.", field, "Messages cannot reach extensions. Write the direct number.")
     if any(character.isalpha() for character in text):
         raise _bad(f"{text} contains letters.", field, "Write the number in digits.")
@@ -98,7 +103,7 @@ def _short_code(text: str, region: str | None, field: str) -> BadNumber | None:
     digits = "".join(character for character in text if character.isdigit())
     if region and shortnumberinfo.is_emergency_number(text, region):
         return _bad(f"{text} is an emergency number.", field, "Write the number of a person.")
-    if len(digits) <= _SHORT_CODE_DIGITS and not text.startswith("+"):
+    if 0 < len(digits) <= _SHORT_CODE_DIGITS and not text.startswith("+"):
         return _bad(f"{text} is a short code.", field, "Short codes cannot be written to. Write a full number.")
     return None
 
