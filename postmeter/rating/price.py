@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Self
 
@@ -139,14 +138,6 @@ def price(units: int, rate: Rate) -> Price:
 # --- who pays for what was not delivered
 
 
-class Settlement(StrEnum):
-    """What becomes of the money when a message has come to its end."""
-
-    CHARGE = "charge"  # take the price from the hold
-    RELEASE = "release"  # give the hold back, nothing was taken yet
-    REFUND = "refund"  # it was taken already: give it back
-
-
 ANY = "*"
 
 PROVIDER_ACCEPTED: Mapping[tuple[str, str], bool] = MappingProxyType(
@@ -196,9 +187,3 @@ class PayablePolicy:
             if key in self.outcomes:
                 return self.outcomes[key]
         raise ValueError(f"the policy says nothing about messages that are {status}")
-
-    def settlement(self, status: str, error_code: int | None = None, *, charged: bool) -> Settlement:
-        """What to do with the money, given whether it was charged before this became known."""
-        if self.payable(status, error_code):
-            return Settlement.CHARGE
-        return Settlement.REFUND if charged else Settlement.RELEASE
