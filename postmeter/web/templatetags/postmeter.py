@@ -1,0 +1,171 @@
+"""Filters and tags that pages share: amounts, times, states, fields, drawings. Load with `{% load postmeter %}`."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.forms import BoundField, CheckboxInput
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from postmeter.kit.money import format_amount
+from postmeter.web import drawing
+
+register = template.Library()
+
+
+# --- amounts and times
+
+
+@register.filter
+def amount(micros: int, unit: str) -> str:
+    """`{{ micros|amount:"USD" }}`: "$12.34", "−$0.50"; exact."""
+    return format_amount(micros, unit)
+
+
+@register.filter
+def unit_price(micros: int, unit: str) -> str:
+    """A price for one unit, with four decimals at least so that a column of prices lines up: "$0.0079", "$0.0100"."""
+    return format_amount(micros, unit, 4 if micros % 100 == 0 else 6)
+
+
+@register.simple_tag
+def signed_amount(micros: int, unit: str, signed: bool = False) -> SafeString:
+    """An amount whose sign is also a word for screen readers; `signed` writes the plus as well."""
+    shown = format_amount(micros, unit)
+    if micros >= 0 and not (signed and micros):
+        return format_html("{}", shown)
+    word, sign = ("minus", "") if micros < 0 else ("plus", "+")
+    plain = format_amount(abs(micros), unit)
+    return format_html('<span aria-hidden="true">{}{}</span><span class="sr-only">{} {}</span>', sign, shown, word, plain)
+
+
+@register.filter
+def when(moment: datetime | None, zone: str | None = None) -> SafeString:
+    """A moment in the customer's zone with the zone named: <time datetime="…">23 Nov 2026, 11:46 AEDT</time>.
+
+    The zone is the active one (`django.utils.timezone.activate`) unless named: `{{ at|when:"Australia/Sydney" }}`.
+    """
+    if moment is None:
+        return format_html('<span class="muted">{}</span>', "not yet")
+    local = timezone.localtime(moment, ZoneInfo(zone) if zone else None)
+    shown = f"{date_format(local, 'j M Y, H:i')} {_zone_name(local)}"
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), shown)
+
+
+def _zone_name(local: datetime) -> str:
+    """ "AEDT" where the zone has letters for itself, else its place ("Asia/Dubai"), never "+04"."""
+    short = local.tzname() or "UTC"
+    return short if short.isalpha() else str(local.tzinfo)
+
+
+# --- states
+
+
+class Face(NamedTuple):
+    word: str
+    icon: str
+    tone: str
+
+
+STATES = {
+    "waiting": Face("Waiting", "pause", "care"),
+    "queued": Face("Queued", "clock", ""),
+    "sending": Face("Sending", "send", "moving"),
+    "sent": Face("Sent", "check", "moving"),
+    "delivered": Face("Delivered", "check-all", "good"),
+    "undelivered": Face("Undelivered", "cross", "bad"),
+    "failed": Face("Failed", "cross", "bad"),
+    "expired": Face("Expired", "clock", "care"),
+    "cancelled": Face("Cancelled", "stop", ""),
+    "unknown": Face("Unknown", "question", "care"),
+    "created": Face("Created", "clock", ""),
+    "calling": Face("Asking the bank", "clock", "moving"),
+    "pending": Face("Pending", "clock", "moving"),
+    "processing": Face("Processing", "clock", "moving"),
+    "succeeded": Face("Succeeded", "check", "good"),
+    "paid": Face("Paid", "check", "good"),
+    "declined": Face("Declined", "cross", "bad"),
+    "requires_action": Face("Needs your confirmation", "alert", "care"),
+    "active": Face("Active", "check", "good"),
+    "revoked": Face("Revoked", "stop", "bad"),
+}
+
+
+@register.filter
+def face(state: str) -> Face:
+    """How a state looks: its word, its icon, its tone. A state without a face of its own shows its name."""
+    return STATES.get(str(state)) or Face(str(state).replace("_", " ").capitalize(), "dot", "")
+
+
+# --- forms
+
+
+_CLASS_OF = {
+    "select": "select",
+    "selectmultiple": "select",
+    "textarea": "textarea",
+    "checkbox": "checkbox",
+    "radioselect": "",
+    "checkboxselectmultiple": "",
+    "clearablefile": "file-input",
+    "file": "file-input",
+}
+
+
+@register.filter
+def widget(field: BoundField) -> SafeString:
+    """The field's control in our clothes. Django itself points aria-describedby at the ids of help and error."""
+    look = _CLASS_OF.get(field.widget_type, "input")
+    given = field.field.widget.attrs.get("class", "")
+    return field.as_widget(attrs={"class": f"{given} {look}".strip()} if look or given else None)
+
+
+@register.filter
+def is_checkbox(field: BoundField) -> bool:
+    return isinstance(field.field.widget, CheckboxInput)
+
+
+# --- addresses
+
+
+@register.simple_tag(takes_context=True)
+def here_with(context: template.Context, **changes: object) -> str:
+    """This page's query with some values replaced, so that filters stay in the address: `{% here_with before=cursor %}`.
+
+    A value of None or "" takes the parameter away.
+    """
+    request: HttpRequest | None = context.get("request")
+    query = request.GET.copy() if request else None
+    pairs = [(name, value) for name, values in query.lists() for value in values if name not in changes] if query else []
+    pairs += [(name, str(value)) for name, value in changes.items() if value not in (None, "")]
+    return f"?{urlencode(pairs)}"
+
+
+# --- drawings
+
+
+@register.simple_tag
+def draw_meter(figures: drawing.Figures, thresholds: list[drawing.Threshold] | None = None, full: int | None = None) -> drawing.Meter:
+    return drawing.meter(figures, thresholds or (), full=full)
+
+
+@register.simple_tag
+def full_of(before: drawing.Figures, after: drawing.Figures) -> int:
+    """One scale for two bars."""
+    return max(drawing.full_micros(before), drawing.full_micros(after))
+
+
+@register.simple_tag
+def draw_progress(total: int, done: int, failed: int) -> drawing.Progress:
+    return drawing.progress(total=total, done=done, failed=failed)
+
+
+@register.simple_tag
+def draw_days(days: list[tuple[date, int]]) -> drawing.Chart:
+    return drawing.day_chart(days)
