@@ -163,7 +163,9 @@ def day_chart(days: Sequence[tuple[date, int]]) -> Chart:
     )
     lines = tuple(GridLine(micros, _text(y(micros))) for micros in (0, highest // 2, highest))
     peak = max(bars, key=lambda bar: bar.micros, default=None)
-    return Chart(bars, lines, sum(micros for _, micros in days), _WIDTH, _HEIGHT, _LEFT, _BOTTOM, peak if peak and peak.micros else None)
+    return Chart(
+        bars, lines, sum(micros for _, micros in days), _WIDTH, _HEIGHT, _LEFT, _BOTTOM, peak if peak and peak.micros else None
+    )
 
 
 def _round_up(micros: int) -> int:

@@ -36,25 +36,47 @@ class _Figures:
 
 class _TopUpForm(forms.Form):
     amount = forms.CharField(help_text="At least $10.00. The bank may take up to 48 hours to confirm.")
-    card = forms.ChoiceField(choices=[("1", "Visa ending 4242"), ("2", "Mastercard ending 4444, the one of the Wagga Wagga office")])
+    card = forms.ChoiceField(
+        choices=[("1", "Visa ending 4242"), ("2", "Mastercard ending 4444, the one of the Wagga Wagga office")]
+    )
     note = forms.CharField(required=False, widget=forms.Textarea, help_text="Stands on the invoice.")
     channel = forms.ChoiceField(choices=[("sms", "SMS"), ("email", "E-mail")], widget=forms.RadioSelect, label="Tell me by")
-    automatic = forms.BooleanField(required=False, label="Use this card for automatic top-ups", help_text="You can take this back at any time.")
+    automatic = forms.BooleanField(
+        required=False, label="Use this card for automatic top-ups", help_text="You can take this back at any time."
+    )
     recipients = forms.FileField(required=False, help_text="CSV, up to 10,000 rows.")
 
 
 def _messages() -> list[dict[str, Any]]:
-    states = "delivered sent sending queued waiting undelivered failed expired cancelled unknown".split()
-    names = ["Ana Ruiz", "Dr Wilhelmina Featherstonehaugh-Cholmondeley of the Children’s Dental Practice", "李小龍", "Zoë Ó Súilleabháin"]
+    states = [word for word in _STATES]
+    names = [
+        "Ana Ruiz",
+        "Dr Wilhelmina Featherstonehaugh-Cholmondeley of the Children’s Dental Practice",
+        "李小龍",
+        "Zoë Ó Súilleabháin",
+    ]
     return [
-        {"name": names[n % 4], "to": f"+1 202 555 01{n:02}", "state": state, "micros": -7_900 * (n % 3), "at": _DAY - timedelta(minutes=7 * n)}
+        {
+            "name": names[n % 4],
+            "to": f"+1 202 555 01{n:02}",
+            "state": state,
+            "micros": -7_900 * (n % 3),
+            "at": _DAY - timedelta(minutes=7 * n),
+        }
         for n, state in enumerate(states)
     ]
 
 
 def _trail() -> list[dict[str, Any]]:
     def step(state: str, seconds: int, title: str, text: str = "", micros: int | None = None) -> dict[str, Any]:
-        return {"state": state, "title": title, "text": text, "at": _DAY + timedelta(seconds=seconds), "micros": micros, "unit": "USD"}
+        return {
+            "state": state,
+            "title": title,
+            "text": text,
+            "at": _DAY + timedelta(seconds=seconds),
+            "micros": micros,
+            "unit": "USD",
+        }
 
     return [
         step("queued", 0, "Accepted", "2 segments in UCS-2, because of “’”. $0.0158 held.", -15_800),
@@ -107,7 +129,20 @@ def style(request: HttpRequest) -> HttpResponse:
 
 
 def _navigation() -> list[dict[str, Any]]:
-    entries = [("Overview", "overview"), ("Messages", "messages"), ("Send", "send"), ("Credit", "credit"), ("Prices", "prices"), ("Settings", "settings")]
-    found: list[dict[str, Any]] = [{"label": label, "url": "#", "icon": icon, "current": icon == "overview"} for label, icon in entries]
-    found[3]["children"] = [{"label": "Statement", "url": "#"}, {"label": "Top-ups", "url": "#"}, {"label": "Invoices", "url": "#"}]
+    entries = [
+        ("Overview", "overview"),
+        ("Messages", "messages"),
+        ("Send", "send"),
+        ("Credit", "credit"),
+        ("Prices", "prices"),
+        ("Settings", "settings"),
+    ]
+    found: list[dict[str, Any]] = [
+        {"label": label, "url": "#", "icon": icon, "current": icon == "overview"} for label, icon in entries
+    ]
+    found[3]["children"] = [
+        {"label": "Statement", "url": "#"},
+        {"label": "Top-ups", "url": "#"},
+        {"label": "Invoices", "url": "#"},
+    ]
     return found

@@ -13,7 +13,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from postmeter.kit.money import format_amount
+from postmeter.db.public_ids import public_ids
+from postmeter.kit.money import format_amount, minor_digits
 from postmeter.web import drawing
 
 register = template.Library()
@@ -29,19 +30,26 @@ def amount(micros: int, unit: str) -> str:
 
 
 @register.filter
+def rounded(micros: int, unit: str) -> str:
+    """An amount for the eye, to the unit's smallest coin: figures of a wallet. What must add up (statements, trails) is shown exactly."""
+    return format_amount(micros, unit, minor_digits(unit))
+
+
+@register.filter
 def unit_price(micros: int, unit: str) -> str:
     """A price for one unit, with four decimals at least so that a column of prices lines up: "$0.0079", "$0.0100"."""
     return format_amount(micros, unit, 4 if micros % 100 == 0 else 6)
 
 
 @register.simple_tag
-def signed_amount(micros: int, unit: str, signed: bool = False) -> SafeString:
-    """An amount whose sign is also a word for screen readers; `signed` writes the plus as well."""
-    shown = format_amount(micros, unit)
+def signed_amount(micros: int, unit: str, signed: object = False, to_coins: object = False) -> SafeString:
+    """An amount whose sign is also a word for screen readers; `signed` writes the plus as well, `to_coins` rounds (see `rounded`)."""
+    places = minor_digits(unit) if to_coins else None
+    shown = format_amount(micros, unit, places)
     if micros >= 0 and not (signed and micros):
         return format_html("{}", shown)
     word, sign = ("minus", "") if micros < 0 else ("plus", "+")
-    plain = format_amount(abs(micros), unit)
+    plain = format_amount(abs(micros), unit, places)
     return format_html('<span aria-hidden="true">{}{}</span><span class="sr-only">{} {}</span>', sign, shown, word, plain)
 
 
@@ -62,6 +70,12 @@ def _zone_name(local: datetime) -> str:
     """ "AEDT" where the zone has letters for itself, else its place ("Asia/Dubai"), never "+04"."""
     short = local.tzname() or "UTC"
     return short if short.isalpha() else str(local.tzinfo)
+
+
+@register.filter
+def public_id(row_id: int, prefix: str) -> str:
+    """The id as the outside sees it: `{{ message.id|public_id:"SM" }}`."""
+    return public_ids().encode(prefix, row_id)
 
 
 # --- states
@@ -151,7 +165,9 @@ def here_with(context: template.Context, **changes: object) -> str:
 
 
 @register.simple_tag
-def draw_meter(figures: drawing.Figures, thresholds: list[drawing.Threshold] | None = None, full: int | None = None) -> drawing.Meter:
+def draw_meter(
+    figures: drawing.Figures, thresholds: list[drawing.Threshold] | None = None, full: int | None = None
+) -> drawing.Meter:
     return drawing.meter(figures, thresholds or (), full=full)
 
 
