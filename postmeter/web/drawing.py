@@ -172,7 +172,7 @@ def _round_up(micros: int) -> int:
     """The next 1, 2, 4, 6, 8 or 10 of its magnitude, so that the axis and its half read as round amounts."""
     if micros <= 0:
         return 1_000_000
-    magnitude = 10 ** (len(str(micros)) - 1)
+    magnitude = int("1".ljust(len(str(micros)), "0"))
     return next(step * magnitude for step in (1, 2, 4, 6, 8, 10) if step * magnitude >= micros)
 
 

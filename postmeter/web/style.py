@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from postmeter.messaging.states import State
 from postmeter.web.drawing import Threshold
 
 _USD = 1_000_000
@@ -48,7 +49,6 @@ class _TopUpForm(forms.Form):
 
 
 def _messages() -> list[dict[str, Any]]:
-    states = [word for word in _STATES]
     names = [
         "Ana Ruiz",
         "Dr Wilhelmina Featherstonehaugh-Cholmondeley of the Children’s Dental Practice",
@@ -63,7 +63,7 @@ def _messages() -> list[dict[str, Any]]:
             "micros": -7_900 * (n % 3),
             "at": _DAY - timedelta(minutes=7 * n),
         }
-        for n, state in enumerate(states)
+        for n, state in enumerate(State)
     ]
 
 
@@ -113,8 +113,8 @@ def style(request: HttpRequest) -> HttpResponse:
             "empty_wallet": _Figures(0),
             "credits": _Figures(1_240 * _USD, held_micros=60 * _USD, wallet=_Wallet("SMS")),
             "lines": [Threshold(20 * _USD, "Auto top-up"), Threshold(5 * _USD, "Notice")],
-            "states": "waiting queued sending sent delivered undelivered failed expired cancelled unknown".split(),
-            "payment_states": "processing succeeded declined requires_action".split(),
+            "states": list(State),
+            "payment_states": ["processing", "succeeded", "declined", "requires_action"],
             "messages_shown": _messages(),
             "trail": _trail(),
             "spend": spend,

@@ -31,7 +31,7 @@ def amount(micros: int, unit: str) -> str:
 
 @register.filter
 def rounded(micros: int, unit: str) -> str:
-    """An amount for the eye, to the unit's smallest coin: figures of a wallet. What must add up (statements, trails) is shown exactly."""
+    """An amount for the eye, to the unit's smallest coin: the figures of a wallet. What must add up (statements) stays exact."""
     return format_amount(micros, unit, minor_digits(unit))
 
 
@@ -43,7 +43,7 @@ def unit_price(micros: int, unit: str) -> str:
 
 @register.simple_tag
 def signed_amount(micros: int, unit: str, signed: object = False, to_coins: object = False) -> SafeString:
-    """An amount whose sign is also a word for screen readers; `signed` writes the plus as well, `to_coins` rounds (see `rounded`)."""
+    """An amount whose sign is also a word for screen readers; `signed` writes the plus too, `to_coins` is `rounded`."""
     places = minor_digits(unit) if to_coins else None
     shown = format_amount(micros, unit, places)
     if micros >= 0 and not (signed and micros):
