@@ -152,7 +152,7 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
         try:
             if one.problem:
                 raise one.problem
-            numbers.append(normalize(one.recipient, who.region))
+            numbers.append(normalize(one.recipient, who.region, field="to"))
         except Refusal as refusal:
             numbers.append(refusal)
     opted_out = consent.opted_out(customer_id=customer_id, channel="sms", addresses={n for n in numbers if isinstance(n, str)})
