@@ -158,7 +158,7 @@ class Dispatcher:
         if facts:
             record(customer_id=customer_id, facts=facts, now=now)
         if back:
-            operations.put_back(customer_id=customer_id, ids=back, now=now, reason="not taken")
+            operations.put_back(customer_id=customer_id, ids=back, now=now)
 
 
 def facts_of(message: Claimed, outcome: Outcome) -> list[Fact]:

@@ -158,7 +158,8 @@ def test_single_requests_collected_together_answer_each_for_itself(cast: Cast) -
     harbour, rival, key = cast.clinic(credit_micros=2 * EACH), cast.clinic(), uuid4()
     one = texts(harbour, 1, key=key, digest=key)
     answers = submit_together(
-        [one, texts(rival, 1), one, texts(harbour, 1), texts(harbour, 1), Submission(harbour.id, ["nobody"], ["x"], "a")], now=at()
+        [one, texts(rival, 1), one, texts(harbour, 1), texts(harbour, 1), Submission(harbour.id, ["nobody"], ["x"], "a")],
+        now=at(),
     )
     words = [answer.code if isinstance(answer, Refusal) else answer.words[0] for answer in answers]
     assert words == ["ok", "ok", "exists", "ok", "exceeds_available", "bad_input"]
@@ -181,7 +182,11 @@ def test_a_quote_is_charged_at_its_price_though_the_list_changed(cast: Cast) -> 
     with scope.customer(harbour.id):
         price_list = prices.price_list_of(customer_id=harbour.id, plan="standard")
         rating.set_rates(
-            price_list=price_list, new=[rating.NewRate("sms", "out", "1", "US", 10 * PRICE, FEE)], valid_from=at(), now=at(), actor="operator"
+            price_list=price_list,
+            new=[rating.NewRate("sms", "out", "1", "US", 10 * PRICE, FEE)],
+            valid_from=at(),
+            now=at(),
+            actor="operator",
         )
     accept.forget()
     assert quote.make(customer_id=harbour.id, wanted=[Wanted(number(1), "Hello")], actor="x", now=at()).price_micros == 10 * PRICE

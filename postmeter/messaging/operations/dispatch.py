@@ -86,7 +86,7 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
 
 
 @scoped
-def put_back(*, customer_id: int, ids: Sequence[int], now: datetime, reason: str) -> None:
+def put_back(*, customer_id: int, ids: Sequence[int], now: datetime) -> None:
     """Queue again what the provider surely did not take, later each time; after too many attempts it fails, released."""
     rows = calls.rows(
         """SELECT id, attempts FROM messaging_message WHERE customer_id = %s AND state = 'sending' AND id = ANY (%s)
