@@ -7,12 +7,11 @@ import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from postmeter.kit.money import MICROS
-
 from postmeter.customers import operations as customers
 from postmeter.customers import queries as customer_queries
 from postmeter.customers.models import Customer, Role
 from postmeter.db import calls, scope
+from postmeter.kit.money import MICROS
 from postmeter.rating import operations as rating
 from postmeter.wallets import operations as wallets
 from postmeter.wallets import queries as wallet_queries

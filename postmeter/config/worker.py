@@ -85,7 +85,7 @@ async def run() -> None:
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
         asyncio.create_task(_every(PARTITIONS_SECONDS, sync_to_async(partitions_round, thread_sensitive=False), "partitions")),
     ]
-    async with app.replace_connector(app.connector.get_worker_connector()).open_async() as jobs_app:
+    async with app.with_connector(app.connector.get_worker_connector()).open_async() as jobs_app:
         jobs = asyncio.create_task(jobs_app.run_worker_async(install_signal_handlers=False, wait=True, concurrency=4))
         dispatch = asyncio.create_task(dispatcher.run())
         stopping = asyncio.create_task(stop.wait())
@@ -102,4 +102,7 @@ async def run() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run())
+    # Under its own name: the job library warns of applications that live in `__main__`.
+    from postmeter.config.worker import run as work
+
+    asyncio.run(work())

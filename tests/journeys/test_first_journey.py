@@ -4,10 +4,10 @@ import asyncio
 from uuid import uuid4
 
 from django.utils import timezone
-from postmeter.kit.money import MICROS
 
 from postmeter.cli.checks import verify_all
 from postmeter.invoicing import queries as invoices
+from postmeter.kit.money import MICROS
 from postmeter.messaging import queries as messages
 from postmeter.messaging.dispatch import Dispatcher
 from postmeter.messaging.operations import dispatch

@@ -1,0 +1,4 @@
+from litestar import Litestar
+
+
+def create_app(): return Litestar([])
