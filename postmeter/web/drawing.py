@@ -82,7 +82,8 @@ def meter(figures: Figures, thresholds: Sequence[Threshold] = (), *, full: int |
         if micros > 0:
             segments.append(Segment(kind, percent(start), _text(max(100 * micros / scale, _LEAST_VISIBLE))))
         start += micros
-    ticks = [Tick(percent(owed + line.at_micros), line.label, line.at_micros) for line in thresholds]
+    in_order = sorted(thresholds, key=lambda line: line.at_micros)
+    ticks = [Tick(percent(owed + line.at_micros), line.label, line.at_micros) for line in in_order]
     if figures.limit_micros:
         ticks.insert(0, Tick(percent(owed + figures.limit_micros), "Overdraft", figures.limit_micros, is_limit=True))
     return Meter(tuple(segments), tuple(ticks))
@@ -135,7 +136,7 @@ class Chart:
     peak: Bar | None
 
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720, 220, 72, 22, 188
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720, 220, 84, 24, 188
 _MOST_LABELS = 8
 
 
