@@ -21,4 +21,5 @@ urlpatterns = [
     path("livez", live),
     path("readyz", ready),
     path("accounts/", include("allauth.urls")),
+    path("", include("postmeter.web.urls")),
 ]

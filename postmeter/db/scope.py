@@ -78,10 +78,11 @@ def signed_in(user_id: int) -> Iterator[None]:
     """One transaction that sees the seats of one person, whichever customers they belong to."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL app.user = '{int(user_id)}'")
+            # Quoted, for the word is SQL's.
+            cursor.execute(f"""SET LOCAL app."user" = '{int(user_id)}'""")
         yield
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL app.user = '0'")
+            cursor.execute("""SET LOCAL app."user" = '0'""")
 
 
 def scoped(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,0 +1,133 @@
+"""What every page of the frame shows: navigation, the balance chip, the member's menu. Read only if the page shows it."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+
+from postmeter.customers import permissions
+from postmeter.customers.queries import Seat
+from postmeter.kit.refusals import NotFound
+from postmeter.topups import queries as topups
+from postmeter.wallets import queries as wallets
+from postmeter.web import session
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the navigation: shown to those who may open it."""
+
+    label: str
+    name: str  # of the address, see urls.py
+    icon: str = ""
+    permission: str | None = None
+    children: tuple["Entry", ...] = ()
+
+
+NAVIGATION = (
+    Entry("Overview", "overview", "overview"),
+    Entry("Send", "send", "send", permissions.SEND),
+    Entry("Messages", "messages", "messages", permissions.READ_MESSAGES),
+    Entry(
+        "Credit",
+        "credit",
+        "credit",
+        permissions.READ_BALANCE,
+        (
+            Entry("Statement", "statement", permission=permissions.READ_BALANCE),
+            Entry("Invoices", "invoices", permission=permissions.READ_INVOICES),
+        ),
+    ),
+    Entry("Prices", "prices", "prices", permissions.READ_PRICES),
+    Entry(
+        "Settings",
+        "details",
+        "settings",
+        None,
+        (
+            Entry("API keys", "keys", permission=permissions.MANAGE_KEYS),
+            Entry("Members", "members", permission=permissions.MANAGE_MEMBERS),
+        ),
+    ),
+)
+MEMBER_MENU = (
+    Entry("Manage SMS Credits", "credit", "credit", permissions.READ_BALANCE),
+    Entry("My Details", "details", "settings"),
+)
+TOP_UP = Entry("Top-up Credit", "top-up", permission=permissions.BUY)
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """`seat`, `customer`, `navigation`, `figures` (of the pool), `topup_url`, `member_menu`, `member_name`, `version`."""
+    if not hasattr(request, "user") or not request.user.is_authenticated:
+        return {"version": _version()}
+    seat = session.seat_of(request)
+    if seat is None:
+        return {"version": _version(), "member_menu": _choices(request)}
+    return {
+        "seat": seat,
+        "customer": getattr(request, "customer", None),
+        "navigation": SimpleLazyObject(lambda: _entries(NAVIGATION, seat, request.path)),
+        "figures": SimpleLazyObject(lambda: figures_of(seat)),
+        "topup_url": address_of(TOP_UP, seat),
+        "member_menu": SimpleLazyObject(lambda: _entries(MEMBER_MENU, seat, request.path) + _choices(request)),
+        "member_name": seat.name,
+        "version": _version(),
+    }
+
+
+def figures_of(seat: Seat) -> topups.Figures | None:
+    """The four figures of System Credits, for those who may see them."""
+    if permissions.READ_BALANCE not in seat.permissions:
+        return None
+    try:
+        pool = wallets.pool(customer_id=seat.customer_id)
+    except NotFound:
+        return None
+    return topups.figures(customer_id=seat.customer_id, wallet=pool)
+
+
+def address_of(entry: Entry, seat: Seat) -> str:
+    """Where an entry leads; empty if there is no such page or the seat may not open it."""
+    if entry.permission and entry.permission not in seat.permissions:
+        return ""
+    try:
+        return reverse(entry.name)
+    except NoReverseMatch:
+        return ""
+
+
+def _entries(entries: tuple[Entry, ...], seat: Seat, path: str) -> list[dict[str, Any]]:
+    found = []
+    for entry in entries:
+        url = address_of(entry, seat)
+        if url:
+            children = _entries(entry.children, seat, path)
+            inside = any(child["current"] for child in children)
+            found.append(
+                {
+                    "label": entry.label,
+                    "url": url,
+                    "icon": entry.icon,
+                    "children": children,
+                    "current": not inside and (path == url or (url != "/" and path.startswith(url))),
+                }
+            )
+    return found
+
+
+def _choices(request: HttpRequest) -> list[dict[str, Any]]:
+    """Another customer to act for, where a person has several seats."""
+    if len(session.seats_of(request)) < 2:
+        return []
+    return [{"label": "Change customer", "url": reverse("choose-customer"), "icon": "members"}]
+
+
+def _version() -> str:
+    try:
+        return version("postmeter")
+    except PackageNotFoundError:
+        return ""
