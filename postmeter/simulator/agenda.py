@@ -2,34 +2,32 @@
 
 import asyncio
 import heapq
-import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from postmeter.simulator.clock import Clock
-from postmeter.simulator.log import Log
+from postmeter.simulator.log import Log, as_text
 
 AT_ONCE = 300  # how many things may be under way at the same time
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Handlers end it with `agenda.done(task)`, in the transaction that keeps its effect: a task is done at least once."""
-
-    id: int
-    due: float
-    kind: str
-    facts: dict[str, Any]
-
-
 @dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class Task:
+    """Handlers end it with `agenda.done(task)`, in the transaction that keeps its effect: a task is done at least once.
+
+    `again` marks the repetition of something that failed.
+    """
+
     due: float
     id: int
-    again: bool
+    kind: str = field(compare=False)
+    again: bool = field(compare=False)
+    facts: dict[str, Any] = field(compare=False)
 
 
 Handler = Callable[[Task], Awaitable[None]]
@@ -41,7 +39,8 @@ class Agenda:
         self._clock = clock
         self._handlers: dict[str, Handler] = {}
         self._heap = [
-            Entry(row["due"], row["id"], bool(row["again"])) for row in log.rows("SELECT * FROM agenda ORDER BY due, id")
+            Task(row["due"], row["id"], row["kind"], bool(row["again"]), msgspec.json.decode(row["facts"]))
+            for row in log.rows("SELECT * FROM agenda ORDER BY due, id")
         ]
         self._added = asyncio.Event()
         self._under_way: dict[int, asyncio.Task[None]] = {}
@@ -52,12 +51,15 @@ class Agenda:
         self._handlers[kind] = handler
 
     def add(self, *, due: float, kind: str, again: bool = False, **facts: Any) -> None:
-        """Inside the caller's transaction; should that be rolled back, the task is never found and never done."""
+        """Inside the caller's transaction: should that be rolled back, there is no task."""
         task_id = self._log.insert(
-            "INSERT INTO agenda (due, kind, again, facts) VALUES (?, ?, ?, ?)", (due, kind, again, json.dumps(facts))
+            "INSERT INTO agenda (due, kind, again, facts) VALUES (?, ?, ?, ?)", (due, kind, again, as_text(facts))
         )
-        self._newest = max(self._newest, task_id)
-        heapq.heappush(self._heap, Entry(due, task_id, again))
+        self._log.once_kept(lambda: self._push(Task(due, task_id, kind, again, facts)))
+
+    def _push(self, task: Task) -> None:
+        self._newest = max(self._newest, task.id)
+        heapq.heappush(self._heap, task)
         self._added.set()
 
     def done(self, task: Task) -> None:
@@ -79,14 +81,14 @@ class Agenda:
         newest, held_back = self._newest, []
         while self._heap or self._under_way:
             while self._heap:
-                entry = heapq.heappop(self._heap)
-                if entry.again and entry.id > newest:
-                    held_back.append(entry)
+                task = heapq.heappop(self._heap)
+                if task.again and task.id > newest:
+                    held_back.append(task)
                 else:
-                    await self._start(entry)
+                    await self._start(task)
             await self.finish_what_is_under_way()
-        for entry in held_back:
-            heapq.heappush(self._heap, entry)
+        for task in held_back:
+            heapq.heappush(self._heap, task)
 
     async def do_what_is_due(self, by: float) -> None:
         """One after the other, including what these add."""
@@ -99,16 +101,12 @@ class Agenda:
             await asyncio.wait(list(self._under_way.values()))
 
     def pending(self) -> dict[str, float | int | None]:
-        due = sum(1 for entry in self._heap if entry.due <= self._clock.now())
+        due = sum(1 for task in self._heap if task.due <= self._clock.now())
         next_due = self._heap[0].due if self._heap else None
         return {"due": due, "later": len(self._heap) - due, "under_way": len(self._under_way), "next_due": next_due}
 
-    async def _start(self, entry: Entry) -> None:
-        row = self._log.row("SELECT * FROM agenda WHERE id = ?", (entry.id,))
-        if row is None:
-            return
+    async def _start(self, task: Task) -> None:
         await self._room.acquire()
-        task = Task(row["id"], row["due"], row["kind"], json.loads(row["facts"]))
         self._under_way[task.id] = asyncio.create_task(self._carry_out(task))
 
     async def _carry_out(self, task: Task) -> None:

@@ -6,10 +6,11 @@ Back-off runs on the simulator's clock, so that three days of repeated attempts 
 import base64
 import hashlib
 import hmac
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 import aiohttp
+import msgspec
 
 from postmeter.simulator.agenda import Agenda, Task
 from postmeter.simulator.clock import Clock
@@ -77,7 +78,7 @@ class Postman:
         await self._session.close()
 
     def schedule(self, callback: Callback, *, due: float) -> None:
-        self._agenda.add(due=due, kind="callback", again=callback.attempt > 0, **asdict(callback))
+        self._agenda.add(due=due, kind="callback", again=callback.attempt > 0, **msgspec.to_builtins(callback))
 
     async def deliver(self, callback: Callback, magic: Fired | None = None) -> None:
         """One attempt, under whatever fault strikes. Never raises; what was refused is scheduled again."""

@@ -5,15 +5,16 @@ prove that its fault really happened.
 """
 
 import fnmatch
-import json
 import random
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from postmeter.kit.refusals import BadInput, NotFound
 from postmeter.simulator.clock import Clock
-from postmeter.simulator.log import Log
+from postmeter.simulator.log import Log, as_text
 
 
 class Fault(StrEnum):
@@ -105,11 +106,11 @@ class Switch:
     def __init__(self, log: Log, clock: Clock) -> None:
         self._log = log
         self._clock = clock
-        self._rules = {row["id"]: rule_from(json.loads(row["spec"])) for row in log.rows("SELECT id, spec FROM rules")}
+        self._rules = {row["id"]: rule_from(msgspec.json.decode(row["spec"])) for row in log.rows("SELECT id, spec FROM rules")}
 
     def add(self, spec: dict[str, Any]) -> int:
         rule = rule_from(spec)
-        number = self._log.insert("INSERT INTO rules (spec) VALUES (?)", (json.dumps(spec),))
+        number = self._log.insert("INSERT INTO rules (spec) VALUES (?)", (as_text(spec),))
         self._rules[number] = rule
         return number
 
@@ -122,7 +123,7 @@ class Switch:
 
     def listing(self) -> list[dict[str, Any]]:
         rows = self._log.rows("SELECT * FROM rules ORDER BY id")
-        return [{"id": row["id"], **json.loads(row["spec"]), "seen": row["seen"], "fired": row["fired"]} for row in rows]
+        return [{"id": row["id"], **msgspec.json.decode(row["spec"]), "seen": row["seen"], "fired": row["fired"]} for row in rows]
 
     def draw(self, service: str, *, callback: bool, subject: str, **facts: str) -> Fired | None:
         """The first rule that fits and strikes, counted and logged, or None."""

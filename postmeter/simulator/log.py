@@ -4,14 +4,20 @@ One connection, one event loop, no await inside a transaction: what a transactio
 """
 
 import fcntl
-import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
+
+
+def as_text(content: object) -> str:
+    """JSON as it stands in a column."""
+    return msgspec.json.encode(content).decode()
 
 
 class FolderInUse(Exception):
@@ -30,8 +36,9 @@ class Log:
         self._db = sqlite3.connect(folder / "simulator.sqlite3", isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # survives the death of the process; only a power cut may lose the tail
+        self._db.execute("PRAGMA synchronous = OFF")  # what was written survives our death; only a power cut could lose it
         self._db.executescript(SCHEMA)
+        self._afterwards: list[Callable[[], None]] = []
 
     def close(self) -> None:
         self._db.close()
@@ -48,8 +55,19 @@ class Log:
             yield
         except BaseException:
             self._db.execute("ROLLBACK")
+            self._afterwards.clear()
             raise
         self._db.execute("COMMIT")
+        due, self._afterwards = self._afterwards, []
+        for act in due:
+            act()
+
+    def once_kept(self, act: Callable[[], None]) -> None:
+        """Acts when the present transaction is kept; never if it is rolled back."""
+        if self._db.in_transaction:
+            self._afterwards.append(act)
+        else:
+            act()
 
     def execute(self, statement: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> sqlite3.Cursor:
         return self._db.execute(statement, values)
@@ -71,9 +89,7 @@ class Log:
         return int(self._db.execute(statement, values).lastrowid or 0)
 
     def append(self, *, at: float, kind: str, subject: str, **facts: Any) -> None:
-        self._db.execute(
-            "INSERT INTO log (at, kind, subject, facts) VALUES (?, ?, ?, ?)", (at, kind, subject, json.dumps(facts, default=str))
-        )
+        self._db.execute("INSERT INTO log (at, kind, subject, facts) VALUES (?, ?, ?, ?)", (at, kind, subject, as_text(facts)))
 
     def count(self, kind: str, subject: str) -> int:
         return int(self.one("SELECT count(*) FROM log WHERE subject = ? AND kind = ?", (subject, kind))[0])
@@ -86,15 +102,20 @@ class Log:
             {"after": after, "kind": kind, "subject": subject, "limit": limit},
         )
         return [
-            {"seq": row["seq"], "at": row["at"], "kind": row["kind"], "subject": row["subject"], **json.loads(row["facts"])}
+            {
+                "seq": row["seq"],
+                "at": row["at"],
+                "kind": row["kind"],
+                "subject": row["subject"],
+                **msgspec.json.decode(row["facts"]),
+            }
             for row in rows
         ]
 
     def knob(self, name: str, default: Any) -> Any:
         found = self.row("SELECT value FROM knobs WHERE name = ?", (name,))
-        return json.loads(found["value"]) if found else default
+        return msgspec.json.decode(found["value"]) if found else default
 
     def turn(self, name: str, value: Any) -> None:
-        self.execute(
-            "INSERT INTO knobs VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, json.dumps(value))
-        )
+        statement = "INSERT INTO knobs VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        self.execute(statement, (name, as_text(value)))

@@ -1,7 +1,6 @@
 """Starts a simulator of its own and stops it again: for tests, the demo and benchmarks."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 PATIENCE_SECONDS = 20
+HOME = Path(__file__).parents[2]  # where `postmeter` can be imported from
 
 
 class SimulatorDidNotStart(Exception):
@@ -25,7 +25,7 @@ class SimulatorProcess:
     def __init__(
         self, folder: Path, *, port: int = 0, stripe_webhook_url: str | None = None, twilio_inbound_url: str | None = None
     ) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self.port = port or _free_port()
         self._options = [("--stripe-webhook-url", stripe_webhook_url), ("--twilio-inbound-url", twilio_inbound_url)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +45,7 @@ class SimulatorProcess:
         """Returns when it answers; raises SimulatorDidNotStart."""
         options = [part for name, value in self._options if value for part in (name, value)]
         command = [sys.executable, "-m", "postmeter.simulator", "--port", str(self.port), "--data", str(self.folder), *options]
-        self._process = subprocess.Popen(command, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})  # noqa: S603 - our own module
+        self._process = subprocess.Popen(command, cwd=HOME)  # noqa: S603 - our own module
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -69,7 +69,7 @@ _STRIPES_OWN = (
     Card("4000000000000119", "Declined: processing_error", decline=("processing_error", "processing_error")),
     Card(
         "4000000000000341",
-        "Can be saved, but is declined when charged",
+        "Can be saved, then declined: generic_decline",
         decline=("card_declined", "generic_decline"),
         attaches=True,
     ),
@@ -82,7 +82,7 @@ _SAVED_THEN_DECLINED = tuple(
         card,
         number="40000341" + card.number[8:],
         attaches=True,
-        meaning=f"Can be saved; when charged, {card.meaning[0].lower()}{card.meaning[1:]}",
+        meaning=f"Can be saved, then {card.meaning[0].lower()}{card.meaning[1:]}",
     )
     for card in _STRIPES_OWN
     if card.decline and not card.attaches

@@ -104,11 +104,9 @@ class StripeDoor:
     def _fault_for(self, request: Request, params: Thing) -> Fired | None:
         method = params.get("payment_method")
         number = str(self.store.inner(method).get("number", "")) if isinstance(method, str) else ""
-        with self._world.log.transaction():
-            subject = request.headers.get("idempotency-key") or request.path
-            return self._world.switch.draw(
-                "stripe", callback=False, subject=subject, card=number, path=request.path, method=request.method
-            )
+        subject = request.headers.get("idempotency-key") or request.path
+        facts = {"card": number, "path": request.path, "method": request.method}
+        return self._world.switch.draw("stripe", callback=False, subject=subject, **facts)
 
     def _once(self, request: Request, params: Thing, cause: Cause, fired: Fired | None, key: str | None) -> Answer:
         """The same key has one effect and one answer for 24 hours; the effect and the answer are kept together."""

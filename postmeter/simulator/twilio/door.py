@@ -59,8 +59,7 @@ class TwilioDoor:
         if not found or found["account"] != self._carrier.account:
             raise TwilioError(20404, 404)
         to = dict(request.form).get("To", "") if request.method == "POST" and not found["sid"] else ""
-        with self._world.log.transaction():
-            fired = self._fault_for(request, to)
+        fired = self._fault_for(request, to)
         return await under_fault(fired, self._world, lambda: self._handle(request, found["sid"], fired), trouble)
 
     def _fault_for(self, request: Request, to: str) -> Fired | None:

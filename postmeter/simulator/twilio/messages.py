@@ -1,16 +1,17 @@
 """The life of a message at the carrier: accepted, then step by step to its end, each step told to the status callback."""
 
 import sqlite3
-from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import msgspec
+
 from postmeter.simulator.agenda import Task
 from postmeter.simulator.callbacks import Callback
-from postmeter.simulator.faults import Fault, Fired
+from postmeter.simulator.faults import Fired
 from postmeter.simulator.twilio import segments
 from postmeter.simulator.twilio.numbers import ERRORS, Fate, Step
 from postmeter.simulator.world import World
@@ -127,11 +128,11 @@ class Carrier:
         if steps:
             due = self.world.clock.now() if first else self.world.soon("receipt_delay") + steps[0].after
             self.world.agenda.add(
-                due=due, kind="message.step", sid=sid, steps=[asdict(step) for step in steps], price_factor=price_factor
+                due=due, kind="message.step", sid=sid, steps=msgspec.to_builtins(steps), price_factor=price_factor
             )
 
     async def _step(self, task: Task) -> None:
-        step, *rest = (Step(**{**facts, "fault": facts["fault"] and Fault(facts["fault"])}) for facts in task.facts["steps"])
+        step, *rest = msgspec.convert(task.facts["steps"], list[Step])
         sid, price_factor = task.facts["sid"], task.facts["price_factor"]
         row = self._reach(sid, step, price_factor=price_factor)
         if row["callback_url"]:
