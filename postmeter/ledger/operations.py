@@ -75,7 +75,7 @@ def hold(
 ) -> list[Word]:
     """Reserve each amount on `debit_id`. When the money runs out, the first rows that fit are accepted."""
     words = calls.value(
-        "SELECT ledger_hold(%s, %s, %s, %s, %s, %s, %s::bigint[], %s::bigint[], %s::bigint[])",
+        "SELECT ledger_hold(%s, %s, %s, %s, %s, %s, %b::bigint[], %b::bigint[], %b::bigint[])",
         [customer_id, now, debit_id, credit_id, code, expires_at, list(ids), list(amounts_micros), list(refs)],
     )
     return [Word(word) for word in words]
@@ -87,7 +87,7 @@ def resolve(
 ) -> list[Word]:
     """Post (at most the hold), void or expire holds, each exactly once."""
     words = calls.value(
-        "SELECT ledger_resolve(%s, %s, %s::bigint[], %s::text[], %s::bigint[])",
+        "SELECT ledger_resolve(%s, %s, %b::bigint[], %b::text[], %b::bigint[])",
         [customer_id, now, list(hold_ids), [str(action) for action in actions], list(amounts_micros)],
     )
     return [Word(word) for word in words]
@@ -97,7 +97,7 @@ def resolve(
 def post(*, customer_id: int, now: datetime, postings: Sequence[Posting], linked: bool = False) -> list[Word]:
     """Post transfers one after the other; with `linked` all of them stand or none does."""
     words = calls.value(
-        "SELECT ledger_post(%s, %s, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s)",
+        "SELECT ledger_post(%s, %s, %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::bigint[], %s)",
         [
             customer_id,
             now,

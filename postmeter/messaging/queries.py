@@ -152,7 +152,7 @@ def sums_of(*, customer_id: int, message_ids: Sequence[int]) -> tuple[int, int]:
     """Charged and refunded over these messages."""
     row = calls.rows(
         """SELECT coalesce(sum(charged_micros), 0)::bigint, coalesce(sum(refunded_micros), 0)::bigint FROM messaging_message
-           WHERE customer_id = %s AND id = ANY (%s)""",
+           WHERE customer_id = %s AND id = ANY (%b)""",
         [customer_id, list(message_ids)],
     )[0]
     return row[0], row[1]

@@ -88,10 +88,10 @@ class Raw:
 
 _TRANSFERS = """
 INSERT INTO ledger_transfer (customer_id, id, debit_account_id, credit_account_id, amount_micros, code, ref_id, pending, expires_at, at)
-SELECT %s, u.id, %s, 1, u.amount, 'raw', u.id, true, %s, %s FROM unnest(%s::bigint[], %s::bigint[]) AS u(id, amount)"""
+SELECT %s, u.id, %s, 1, u.amount, 'raw', u.id, true, %s, %s FROM unnest(%b::bigint[], %b::bigint[]) AS u(id, amount)"""
 _MESSAGES = """
 INSERT INTO messaging_message (customer_id, id, batch_id, wallet_id, channel, sender, recipient, body, encoding, segments, unit,
     price_micros, fee_micros, price_list_id, state, provider, created_by, created_at, changed_at, due_at)
 SELECT %s, u.id, 0, %s, 'sms', '+19990000000', u.dst, u.body, u.encoding, u.segments, 'USD', u.price, u.fee, 1, 'queued', 'raw', 'raw', %s, %s, %s
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::bigint[], %s::bigint[])
+FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])
     AS u(id, dst, body, encoding, segments, price, fee)"""

@@ -273,7 +273,7 @@ def _single_answer(who: Payer, priced: Priced, n: int, id_: int, word: str) -> A
 
 _ACCEPT = """SELECT * FROM messaging_accept(
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-    %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::bigint[], %s::bigint[])"""
+    %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])"""
 
 
 def _arguments(
@@ -355,6 +355,6 @@ def _refuse_answers(submission: Submission, who: Payer, accepted: Accepted) -> N
 def _as_before(customer_id: int, accepted: Accepted) -> Accepted:
     with scope.customer(customer_id):
         rows = calls.rows(
-            "SELECT batch_id FROM messaging_message WHERE customer_id = %s AND id = ANY (%s) LIMIT 1", [customer_id, accepted.ids]
+            "SELECT batch_id FROM messaging_message WHERE customer_id = %s AND id = ANY (%b) LIMIT 1", [customer_id, accepted.ids]
         )
     return Accepted(rows[0][0] if rows else 0, accepted.ids, accepted.words, accepted.priced, accepted.unit)

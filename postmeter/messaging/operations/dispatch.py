@@ -59,7 +59,7 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     out = {
         (row[0], row[1])
         for row in calls.rows(
-            "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%s)",
+            "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%b)",
             [customer_id, [r[1] for r in found]],
         )
     }
@@ -78,7 +78,7 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
         return []
     claimed = calls.rows(
         """UPDATE messaging_message SET state = 'sending', attempts = attempts + 1, changed_at = %s
-           WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%s)
+           WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%b)
            RETURNING customer_id, id, provider, sender, recipient, body, attempts""",
         [now, customer_id, ids[0], ids[-1], ids],
     )
@@ -89,7 +89,7 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
 def put_back(*, customer_id: int, ids: Sequence[int], now: datetime) -> None:
     """Queue again what the provider surely did not take, later each time; after too many attempts it fails, released."""
     rows = calls.rows(
-        """SELECT id, attempts FROM messaging_message WHERE customer_id = %s AND state = 'sending' AND id = ANY (%s)
+        """SELECT id, attempts FROM messaging_message WHERE customer_id = %s AND state = 'sending' AND id = ANY (%b)
            ORDER BY id FOR NO KEY UPDATE""",
         [customer_id, list(ids)],
     )

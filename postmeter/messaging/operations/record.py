@@ -19,6 +19,7 @@ from postmeter.rating.price import PayablePolicy
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 
+FINALS = MACHINE.finals
 SETTLED = frozenset({ledger.Word.OK, ledger.Word.EXISTS})
 
 
@@ -87,7 +88,7 @@ def _lock(customer_id: int, ids: Iterable[int]) -> dict[int, _Row]:
     found = calls.rows(
         """SELECT id, state, wallet_id, price_list_id, price_micros + fee_micros, charged_micros, refunded_micros, provider_ref,
                   error_code
-           FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%s)
+           FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%b)
            ORDER BY id FOR NO KEY UPDATE""",
         [customer_id, wanted[0], wanted[-1], wanted],
     )
@@ -100,7 +101,7 @@ def _keep(customer_id: int, facts: Sequence[Fact], now: datetime) -> int:
     kept = calls.rows(
         """INSERT INTO messaging_receipt (customer_id, message_id, source, status, error_code, provider, provider_ref, raw, at)
            SELECT %s, u.message_id, u.source, u.status, u.error_code, u.provider, u.ref, u.raw, %s
-           FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[])
+           FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::jsonb[])
                AS u(message_id, source, status, error_code, provider, ref, raw)
            ON CONFLICT DO NOTHING RETURNING 1""",
         [
@@ -144,7 +145,7 @@ def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
     # Money moves when a message moves, and when one that was sent turns out to be billed. An end is settled once.
     if row.total == 0 or not (moves or row.state is State.SENT):
         return
-    ended = row.state in MACHINE.finals
+    ended = row.state in FINALS
     owed = fact.billable or row.state is State.DELIVERED
     if ended and row.state is not State.DELIVERED:
         owed = not fact.refused and policies.payable(row.price_list_id, row.state, row.error_code)
@@ -169,7 +170,7 @@ def _write(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
     calls.rows(
         """UPDATE messaging_message m SET state = u.state, provider_ref = u.ref, error_code = u.error_code,
                charged_micros = u.charged, refunded_micros = u.refunded, changed_at = %s
-           FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
+           FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::bigint[])
                AS u(id, state, ref, error_code, charged, refunded)
            WHERE m.customer_id = %s AND m.id = u.id AND m.id BETWEEN %s AND %s""",
         [
@@ -219,7 +220,7 @@ def _refund(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
 
 
 def _tell(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
-    ended = [row for row in rows if row.state in MACHINE.finals]
+    ended = [row for row in rows if row.state in FINALS]
     if ended:
         states: dict[str, int] = {}
         for row in ended:
