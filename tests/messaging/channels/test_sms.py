@@ -20,8 +20,8 @@ from tests.messaging.channels.texts import texts
 
 GSM7, UCS2 = Encoding.GSM7, Encoding.UCS2
 
-# what Twilio billed, by the "manual test results" in message-segment-calculator#66, which describes the texts of rows 3 and 4
-# without spelling them. 3b and 3d are 3a and 3c after Twilio's smart encoding; ours is the cheaper spelling, tested below.
+# what Twilio billed, by the "manual test results" in message-segment-calculator#66, which describes the texts of rows 3
+# and 4 without spelling them. 3b and 3d are 3a and 3c after its smart encoding; ours is the cheaper spelling, tested below.
 BILLED_BY_TWILIO = {
     "1a": ("a" * 80 + "\r\n" + "a" * 79, GSM7, 2),
     "1b": ("a" * 80 + "\n" + "a" * 79, GSM7, 1),
