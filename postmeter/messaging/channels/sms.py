@@ -36,11 +36,13 @@ GSM = frozenset(BASIC + EXTENSION)
 _BASIC_LATIN1 = BASIC.encode("latin-1", "ignore")
 _EXTENSION_LATIN1 = EXTENSION.encode("latin-1", "ignore")
 _NOT_GSM = re.compile(f"[^{re.escape(BASIC + EXTENSION)}]")
-_EXTENDED = re.compile(f"[{re.escape(EXTENSION)}]")
+_DOUBLE = {Encoding.GSM7: re.compile(f"[{re.escape(EXTENSION)}]"), Encoding.UCS2: re.compile("[\U00010000-\U0010ffff]")}
+_FIRST = "\0"  # stands for the first unit of a pair: the escape, or the high surrogate
 _LONGEST = MAX_SEGMENTS * JOINED[Encoding.GSM7]  # every character costs at least one unit
 
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _VISIBLE = re.compile(rf"[^\s{INVISIBLE}]")
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Empty(BadInput):
@@ -91,17 +93,12 @@ def count(text: str) -> tuple[Encoding, int]:
 
     Refuses what cannot be sent: Empty, Unsendable, TooLong.
     """
-    length = len(text)
-    if length > _LONGEST:
+    if len(text) > _LONGEST:
         raise _too_long()
     encoding, doubles = _weigh(text)
-    units = length + doubles
-    if units <= SINGLE[encoding]:
+    if len(text) + doubles <= SINGLE[encoding]:
         return encoding, 1
-    if doubles:
-        segments = len(_ends(text, encoding))
-    else:
-        segments = -(-units // JOINED[encoding])
+    segments = len(_cut(_units(text, encoding) if doubles else text, JOINED[encoding]))
     if segments > MAX_SEGMENTS:
         raise _too_long()
     return encoding, segments
@@ -110,15 +107,15 @@ def count(text: str) -> tuple[Encoding, int]:
 def measure(text: str) -> Measure:
     """All that a page or a quote shows about a text. Refuses what `count` refuses."""
     encoding, segments = count(text)
-    ends = [len(text)] if segments == 1 else _ends(text, encoding)
-    parts = tuple(text[start:end] for start, end in zip([0, *ends], ends, strict=False))
+    units = _units(text, encoding)
     room = SINGLE[encoding] if segments == 1 else JOINED[encoding]
+    parts = _cut(units, room)
     return Measure(
         encoding=encoding,
         segments=segments,
-        units=_units(text, encoding),
-        units_left=room - _units(parts[-1], encoding),
-        parts=parts,
+        units=len(units),
+        units_left=room - len(parts[-1]),
+        parts=tuple(part.replace(_FIRST, "") for part in parts),
         forcing=_forcing(text) if encoding is Encoding.UCS2 else (),
         cheaper=_cheaper(text, segments) if encoding is Encoding.UCS2 else None,
     )
@@ -127,48 +124,43 @@ def measure(text: str) -> Measure:
 def _weigh(text: str) -> tuple[Encoding, int]:
     """The encoding, and how many characters take two units in it."""
     if not text or text.isspace():
-        raise Empty(field="text", remedy="Write at least one visible character.")
+        raise _empty()
     try:
         # Two passes of C over bytes settle nearly every text in Latin script.
         unusual = text.encode("latin-1").translate(None, _BASIC_LATIN1)
         if not unusual.translate(None, _EXTENSION_LATIN1):
             return Encoding.GSM7, len(unusual)
     except UnicodeEncodeError:
-        if not _NOT_GSM.search(text):
-            return Encoding.GSM7, len(_EXTENDED.findall(text))
-    return Encoding.UCS2, _surrogate_pairs(text)
-
-
-def _surrogate_pairs(text: str) -> int:
-    if "\0" in text:
-        raise Unsendable(field="text", remedy=f"Remove the NUL character at position {text.index(chr(0))}.")
+        if _NOT_GSM.search(text) is None:
+            return Encoding.GSM7, len(_DOUBLE[Encoding.GSM7].findall(text))
+    if unsendable := _UNSENDABLE.search(text):
+        what = "the NUL character" if unsendable[0] == "\0" else "half of a surrogate pair"
+        raise Unsendable(field="text", remedy=f"Remove {what} at position {unsendable.start()}.")
     if not _VISIBLE.search(text):
-        raise Empty(field="text", remedy="Write at least one visible character.")
-    try:
-        return len(text.encode("utf-16-le")) // 2 - len(text)
-    except UnicodeEncodeError as error:
-        raise Unsendable(field="text", remedy=f"Remove the half of a surrogate pair at position {error.start}.") from None
+        raise _empty()
+    return Encoding.UCS2, len(text.encode("utf-16-le")) // 2 - len(text)
 
 
-def _is_double(character: str, encoding: Encoding) -> bool:
-    return character in EXTENSION if encoding is Encoding.GSM7 else character > "\uffff"
+def _units(text: str, encoding: Encoding) -> str:
+    """The text with one character for each unit: those that take two have `_FIRST` before them."""
+    return _DOUBLE[encoding].sub(rf"{_FIRST}\g<0>", text)
 
 
-def _units(text: str, encoding: Encoding) -> int:
-    return len(text) + sum(_is_double(character, encoding) for character in text)
+def _cut(units: str, room: int) -> list[str]:
+    """Segments of at most `room` units; a pair that would be split goes whole into the next one."""
+    segments = []
+    start = 0
+    while start < len(units):
+        end = start + room
+        if units[end - 1 : end] == _FIRST:
+            end -= 1
+        segments.append(units[start:end])
+        start = end
+    return segments
 
 
-def _ends(text: str, encoding: Encoding) -> list[int]:
-    """Where each segment of a text of several segments ends."""
-    ends = []
-    used = 0
-    for position, character in enumerate(text):
-        cost = 1 + _is_double(character, encoding)
-        if used + cost > JOINED[encoding]:
-            ends.append(position)
-            used = 0
-        used += cost
-    return [*ends, len(text)]
+def _empty() -> Empty:
+    return Empty(field="text", remedy="Write at least one visible character.")
 
 
 def _too_long() -> TooLong:
