@@ -1,0 +1,191 @@
+"""A trail in plain words: what became of a message, why, and where its money is. Pure: the pages and the API say the same.
+
+`explain` answers first, in a few sentences; `steps` tells it in order, each step with its moment and its movement of money.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from postmeter.kit.money import format_amount
+from postmeter.ledger.queries import Entry
+from postmeter.messaging.channels import sms
+from postmeter.messaging.models import Message, Receipt
+from postmeter.messaging.queries import Trail
+from postmeter.messaging.states import CANCELLABLE, MACHINE, State
+from postmeter.rating.price import ERROR_CLASSES
+
+_PROVIDERS = {"twilio": "Twilio"}
+
+_STANDS = {
+    State.WAITING: "It waits for credit or for the recipient's consent, and goes out by itself when it may.",
+    State.QUEUED: "It is queued and goes out as soon as a worker takes it.",
+    State.SENDING: "It is being handed to {provider} now.",
+    State.SENT: "{provider} has it; the phone's receipt is still to come.",
+    State.UNKNOWN: "{provider} was asked and gave no clear answer. It is not sent again, for that could deliver it twice.",
+    State.DELIVERED: "It was delivered.",
+    State.UNDELIVERED: "It was sent but did not reach the phone.",
+    State.FAILED: "It failed before it reached the carriers.",
+    State.EXPIRED: "It ended without being delivered, because its time was up.",
+    State.CANCELLED: "It was taken back before it went out.",
+}
+
+_CLASSES = {
+    "unreachable": "The phone was switched off or out of reach.",
+    "blocked": "The recipient's carrier blocked it.",
+    "unknown_number": "The number does not exist or is no longer in service.",
+    "landline": "The number is a landline, or of a carrier that takes no texts.",
+    "filtered": "The carrier filtered it as unwanted.",
+    "unknown": "The carrier gave no reason.",
+    "internal": "Something went wrong at {provider}.",
+}
+# Refusals before anything was sent (Twilio's numbers, which the other adapters translate to).
+_REFUSALS = {
+    "21211": "The number is not a valid one.",
+    "21408": "Sending to this country is not switched on at {provider}.",
+    "21606": "The sender's number may not send texts.",
+    "21610": "The recipient has answered STOP and gets no more messages.",
+    "21612": "There is no way from this sender to this number.",
+    "21614": "The number cannot receive texts.",
+    "21617": "The text is too long.",
+}
+# Our own words in receipts (dispatch, sweep, cancel).
+_OURS = {
+    "cancelled": "Somebody took it back.",
+    "opted_out": "The recipient opted out before it went.",
+    "expired": "The time until which it was useful had passed.",
+    "gave_up": "{provider} could not take it, however often we tried.",
+    "lease_ended": "The worker that had it stopped; {provider} may have it or not.",
+    "never_known": "For a day nobody could say what became of it, so it was closed.",
+    "no_receipt": "No receipt came for days. {provider} bills what it took, so it is charged.",
+}
+_THEIRS = {
+    "accepted": "{provider} took it.",
+    "queued": "{provider} queued it.",
+    "sending": "{provider} is sending it.",
+    "sent": "{provider} handed it to the carrier.",
+    "delivered": "The phone confirmed it.",
+    "read": "It was read.",
+    "undelivered": "The carrier gave up on it.",
+    "failed": "{provider} could not send it.",
+    "canceled": "{provider} cancelled it.",
+    "refused": "{provider} refused it.",
+    "unknown": "{provider} gave no clear answer.",
+}
+_STATE_OF_STATUS = {
+    "accepted": State.SENT,
+    "queued": State.SENT,
+    "read": State.DELIVERED,
+    "canceled": State.FAILED,
+    "refused": State.FAILED,
+    "gave_up": State.FAILED,
+    "opted_out": State.CANCELLED,
+    "lease_ended": State.UNKNOWN,
+    "never_known": State.EXPIRED,
+    "no_receipt": State.SENT,
+}
+_SOURCES = {
+    "reply": "{provider}'s answer",
+    "callback": "{provider}'s report",
+    "lookup": "{provider}, asked again",
+    "us": "Postmeter",
+}
+_LEDGER = {
+    "hold": ("Held", "{amount} is promised to this message and cannot be spent twice.", "waiting"),
+    "post": ("Charged", "{amount} was taken from what was held.", "paid"),
+    "void": ("Released", "Nothing was charged; all that was held is available again.", "cancelled"),
+    "expire": ("Released", "The hold ran out; all of it is available again.", "cancelled"),
+    "transfer": ("Given back", "The charge stays as it was written; this is its refund.", "cancelled"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened. `state` names its icon; `micros` is what the available balance gained or lost by it."""
+
+    at: datetime
+    state: str
+    title: str
+    text: str
+    micros: int | None = None
+    entry_id: int | None = None  # of the ledger, where it is one
+
+
+def explain(trail: Trail) -> list[str]:
+    """What became of the message, why, what it cost, and how it was measured: two to five sentences."""
+    message = trail.message
+    state = State(message.state)
+    sentences = [_with_provider(_STANDS[state], message), *_why(trail, state), _money(message, state), _measured(message)]
+    if state in CANCELLABLE:
+        sentences.append("You can still take it back.")
+    return sentences
+
+
+def steps(trail: Trail) -> list[Step]:
+    """Everything that happened, the oldest first: the acceptance, who said what, and the ledger's entries."""
+    message = trail.message
+    told = [Step(message.created_at, State.QUEUED, "Accepted", _measured(message))]
+    told += [_entry(entry, message) for entry in trail.entries]
+    told += [_receipt(receipt, message) for receipt in trail.receipts]
+    return sorted(told, key=lambda step: step.at)  # stable: at one moment the order above
+
+
+def _with_provider(text: str, message: Message) -> str:
+    name = message.provider
+    return text.format(provider=_PROVIDERS.get(name, name.capitalize() or "The provider"))
+
+
+def _why(trail: Trail, state: State) -> list[str]:
+    if state not in MACHINE.finals or state is State.DELIVERED:
+        return []
+    message = trail.message
+    if message.error_code:
+        return [_error(message.error_code, message)]
+    ours = [receipt.status for receipt in trail.receipts if receipt.source == "us" and receipt.status in _OURS]
+    return [_with_provider(_OURS[ours[-1]], message)] if ours and ours[-1] != "cancelled" else []
+
+
+def _error(code: str, message: Message) -> str:
+    known = _REFUSALS.get(code) or _CLASSES.get(ERROR_CLASSES.get(int(code), "") if code.isdigit() else "")
+    return _with_provider(f"{known or 'The reason that {provider} gave is only a number.'} (error {code})", message)
+
+
+def _money(message: Message, state: State) -> str:
+    total, charged, refunded = (
+        format_amount(micros, message.unit) for micros in (message.total_micros, message.charged_micros, message.refunded_micros)
+    )
+    if not message.total_micros:
+        return "It is free."
+    if message.refunded_micros:
+        return f"{charged} was charged and {refunded} of it given back, as your price list says for this end."
+    if message.charged_micros:
+        return f"{charged} was charged."
+    if state in MACHINE.finals:
+        return f"Nothing was charged: the {total} held for it is available again."
+    return f"{total} is held for it and charged only if it goes out."
+
+
+def _measured(message: Message) -> str:
+    count = "1 segment" if message.segments == 1 else f"{message.segments} segments"
+    if message.encoding != sms.Encoding.UCS2:
+        return f"The text is {count} in {message.encoding}."
+    forcing = [it.character for it in sms.measure(message.body).forcing]
+    shown = ", ".join(f"“{character}”" for character in forcing[:5]) + (" and others" if len(forcing) > 5 else "")
+    return f"The text is {count} in {message.encoding}, because of {shown}."
+
+
+def _entry(entry: Entry, message: Message) -> Step:
+    """What the available balance gains or loses: a hold takes all of it at once, so that a charge only gives back the rest."""
+    amount, held = entry.amount_micros, message.total_micros
+    title, text, icon = _LEDGER[entry.kind]
+    moved = {"hold": -amount, "post": held - amount, "void": held, "expire": held, "transfer": amount}[entry.kind]
+    return Step(entry.at, icon, title, text.format(amount=format_amount(amount, message.unit)), moved, entry.id)
+
+
+def _receipt(receipt: Receipt, message: Message) -> Step:
+    ours = receipt.source == "us"
+    words = (_OURS if ours else _THEIRS).get(receipt.status, receipt.status.replace("_", " ").capitalize() + ".")
+    state = _STATE_OF_STATUS.get(receipt.status, receipt.status)
+    said = [_SOURCES.get(receipt.source, receipt.source) + f": {receipt.status}."] if not ours else []
+    if receipt.error_code:
+        said.append(_error(receipt.error_code, message))
+    return Step(receipt.at, state, _with_provider(words, message).rstrip("."), _with_provider(" ".join(said), message))
