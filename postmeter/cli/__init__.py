@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "Start everything: database, web and API, worker, simulator.",
     "prepare": "Bring the database up to this version; load the demo once.",
     "verify": "Recompute every balance, hold and total from the rows.",
+    "ledger": "Look at accounts, transfers and statements.",
 }
 
 
