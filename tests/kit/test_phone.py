@@ -1,8 +1,10 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postmeter.kit.phone import BadNumber, looks_e164, normalize
+
+untimed = settings(deadline=None)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,7 @@ def test_a_number_that_cannot_get_messages_is_refused_and_told_why(text: str, re
     assert (refusal.value.field, bool(refusal.value.remedy)) == ("to", True)
 
 
+@untimed
 @given(
     st.text(st.sampled_from("0123456789+-() .,;#x*/０٣\u00a0\u200b'\"=Ee\n"), max_size=30),
     st.sampled_from(["US", "AU", "GB", "ZZ", None]),
