@@ -1,4 +1,5 @@
 from litestar import Litestar
 
 
-def create_app(): return Litestar([])
+def create_app():
+    return Litestar([])

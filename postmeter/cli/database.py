@@ -19,7 +19,9 @@ def connect() -> None:
     if "POSTMETER_DATABASE_URL" not in os.environ:
         running = Path(os.environ.get("POSTMETER_HOME") or ".postmeter") / "running.json"
         try:
-            os.environ.update({name: value for name, value in json.loads(running.read_text()).items() if name.startswith("POSTMETER_")})
+            os.environ.update(
+                {name: value for name, value in json.loads(running.read_text()).items() if name.startswith("POSTMETER_")}
+            )
         except FileNotFoundError:
             raise NothingRuns(
                 f"No Postmeter is running in {running.parent.resolve()}.",

@@ -31,7 +31,9 @@ def accounts(customer: str) -> None:
         sign = 1 if account.normal == "credit" else -1
         limit = decimal_string(account.limit_micros) if account.limited else ""
         held = decimal_string(account.debits_pending)
-        click.echo(f"{account.id:>20}  {account.kind:<18} {account.unit:<5} {decimal_string(sign * total):>18} {held:>14}  {limit}")
+        click.echo(
+            f"{account.id:>20}  {account.kind:<18} {account.unit:<5} {decimal_string(sign * total):>18} {held:>14}  {limit}"
+        )
 
 
 @command.command("transfers")
@@ -73,12 +75,16 @@ def _statement(customer: str, account: int | None, since: datetime | None, until
         click.echo(f"{'opening':<46}{decimal_string(shown.opening_micros):>36}")
     for line in shown.lines:
         amount, balance = decimal_string(line.amount_micros), decimal_string(line.balance_micros)
-        click.echo(f"{line.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {line.code:<12} {line.id:>20} {amount:>14} {balance:>14}  of {line.ref_id}")
+        click.echo(
+            f"{line.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {line.code:<12} {line.id:>20} {amount:>14} {balance:>14}  of {line.ref_id}"
+        )
     if totals:
         moved = sum(line.amount_micros for line in shown.lines)
         right = shown.opening_micros + moved == shown.closing_micros
         click.echo(f"{f'{len(shown.lines)} movements':<46}{decimal_string(moved):>36}")
-        click.echo(f"{'closing':<46}{decimal_string(shown.closing_micros):>36}  {'= opening + movements' if right else 'DIFFERS'}")
+        click.echo(
+            f"{'closing':<46}{decimal_string(shown.closing_micros):>36}  {'= opening + movements' if right else 'DIFFERS'}"
+        )
 
 
 def _customer(text: str) -> "Customer":

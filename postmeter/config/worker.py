@@ -15,6 +15,7 @@ import django
 
 django.setup()
 
+import uvloop  # noqa: E402
 from asgiref.sync import sync_to_async  # noqa: E402 - Django must be set up first
 from django.conf import settings  # noqa: E402
 from django.db import close_old_connections, connection  # noqa: E402
@@ -105,4 +106,4 @@ if __name__ == "__main__":
     # Under its own name: the job library warns of applications that live in `__main__`.
     from postmeter.config.worker import run as work
 
-    asyncio.run(work())
+    uvloop.run(work())

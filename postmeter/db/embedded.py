@@ -125,6 +125,11 @@ class EmbeddedPostgres:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def engine(self) -> Engine:
+        """The binaries that it runs on; only after a start."""
+        return self._engine
+
+    @property
     def url(self) -> str:
         """The owner's address; only after a start."""
         return f"postgresql://{OWNER}:{self._password()}@127.0.0.1:{self.port}/{DATABASE}"
@@ -337,7 +342,7 @@ class EmbeddedPostgres:
                 )
             return
         port = int(remembered.read_text()) if remembered.exists() else 0
-        self.port = port if port and is_free(port) else _free_port()
+        self.port = port if port and is_free(port) else free_port()
         remembered.write_text(str(self.port))
 
     def _configure(self) -> None:
@@ -511,7 +516,7 @@ def is_free(port: int) -> bool:
         return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,10 +1,18 @@
 """Where providers reach us: addresses that say, encrypted, whose message they speak of."""
 
+from collections.abc import Sequence
+
 from django.conf import settings
 
 from postmeter.db.public_ids import public_ids
 
 
-def receipt_url(provider: str, customer_id: int, message_id: int) -> str:
+def receipt_urls(customer_id: int, messages: Sequence[tuple[int, str]]) -> list[str]:
+    """Where the receipts of one customer's messages go; each is given by its id and its provider."""
     ids = public_ids()
-    return f"{settings.PUBLIC_URL}/callbacks/{provider}/{ids.encode('CU', customer_id)}/{ids.encode('SM', message_id)}"
+    customer = ids.encode("CU", customer_id)
+    encoded = ids.encode_many("SM", (id_ for id_, _ in messages))
+    return [
+        f"{settings.PUBLIC_URL}/callbacks/{provider}/{customer}/{id_}"
+        for (_, provider), id_ in zip(messages, encoded, strict=True)
+    ]

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from postmeter.db.threads import DatabaseThread
-from postmeter.messaging.addresses import receipt_url
+from postmeter.messaging.addresses import receipt_urls
 from postmeter.messaging.carrier import Carrier
 from postmeter.messaging.operations import dispatch as operations
 from postmeter.messaging.operations.dispatch import Claimed
@@ -46,7 +46,7 @@ class Dispatcher:
         self._senders, self._work = senders, work
         self._carriers: dict[str, Carrier] = {}
         self._outcomes: list[tuple[Claimed, Outcome]] = []
-        self._todo: asyncio.Queue[Claimed] = asyncio.Queue()
+        self._todo: asyncio.Queue[tuple[Claimed, str]] = asyncio.Queue()
         self._done = asyncio.Event()
         self._under_way = 0
         self._stopping = False
@@ -73,9 +73,10 @@ class Dispatcher:
             while True:
                 claimed = await self._round()
                 handled += claimed
-                if not claimed and not self._under_way:
-                    return handled
-                await asyncio.sleep(0)
+                if not claimed:
+                    if not self._under_way:
+                        return handled
+                    await asyncio.sleep(IDLE_SECONDS / 10)
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
@@ -105,10 +106,12 @@ class Dispatcher:
             if room <= 0 or self._stopping:
                 break
             share = min(self._share, room)
-            for message in await self._claim(customer_id, share):
-                self._under_way += 1
-                self._todo.put_nowait(message)
-                claimed += 1
+            messages = await self._claim(customer_id, share)
+            urls = receipt_urls(customer_id, [(message.id, message.provider) for message in messages])
+            for pair in zip(messages, urls, strict=True):
+                self._todo.put_nowait(pair)
+            self._under_way += len(messages)
+            claimed += len(messages)
         return claimed
 
     async def _claim(self, customer_id: int, share: int) -> list[Claimed]:
@@ -116,18 +119,17 @@ class Dispatcher:
 
     async def _send_all(self) -> None:
         while True:
-            message = await self._todo.get()
-            outcome = await self._send(message)
+            message, url = await self._todo.get()
+            outcome = await self._send(message, url)
             self._outcomes.append((message, outcome))
             self._done.set()
 
-    async def _send(self, message: Claimed) -> Outcome:
+    async def _send(self, message: Claimed, url: str) -> Outcome:
         if message.provider == SANDBOX:
             return Accepted(f"sandbox-{message.id}", {"sandbox": True})
         carrier = self._carriers.get(message.provider)
         if carrier is None:
             return TryLater(f"There is no provider called {message.provider}.")
-        url = receipt_url(message.provider, message.customer_id, message.id)
         return await carrier.send(Outbound(message.id, message.sender, message.recipient, message.body, url))
 
     async def _record_all(self) -> None:

@@ -16,7 +16,10 @@ def accept_bulk(*, owner_url: str, rounds: int = 30) -> Figure:
     customer, raw = world.customer(), world.Raw(owner_url, world.customer().id)
     numbers, bodies = world.numbers(LIST), [f"{world.BODY} {n}" for n in range(LIST)]
     value, floor = side_by_side(
-        lambda: _accept(customer.id, numbers, bodies), lambda: raw.insert(numbers, bodies, timezone.now()), rows=LIST, rounds=rounds
+        lambda: _accept(customer.id, numbers, bodies),
+        lambda: raw.insert(numbers, bodies, timezone.now()),
+        rows=LIST,
+        rounds=rounds,
     )
     raw.connection.close()
     return figure("accept_bulk", value, "messages/s", floor, LIST)

@@ -1,10 +1,10 @@
 """Dispatch and record, one worker each; beside them the machine's own pgbench."""
 
-import asyncio
 import itertools
 import time
 from collections.abc import Mapping
 
+import uvloop
 from django.utils import timezone
 
 from postmeter.cli.measures import Figure, figure, world
@@ -28,7 +28,7 @@ def dispatch(*, null_carrier: Mapping[str, str], pgbench: float, rows: int) -> F
         settings={"twilio": null_carrier}, clock=timezone.now, work=lambda: [id_ for id_ in customers_with_work() if id_ in ours]
     )
     started = time.perf_counter()
-    handled = asyncio.run(dispatcher.drain())
+    handled = uvloop.run(dispatcher.drain())
     seconds = time.perf_counter() - started
     return figure("dispatch", handled / seconds, "messages/s", pgbench, handled)
 
@@ -47,9 +47,14 @@ def record_receipts(*, pgbench: float, rows: int) -> Figure:
     started = time.perf_counter()
     for start in range(0, len(ids), BATCH // 2):
         part = ids[start : start + BATCH // 2]
-        facts = [Fact(id_, "callback", "twilio", State.SENT, f"SM{id_}", "sent", "", True, raw={"MessageStatus": "sent"}) for id_ in part]
+        facts = [
+            Fact(id_, "callback", "twilio", State.SENT, f"SM{id_}", "sent", "", True, raw={"MessageStatus": "sent"})
+            for id_ in part
+        ]
         facts += [
-            Fact(id_, "callback", "twilio", State.DELIVERED, f"SM{id_}", "delivered", "", True, raw={"MessageStatus": "delivered"})
+            Fact(
+                id_, "callback", "twilio", State.DELIVERED, f"SM{id_}", "delivered", "", True, raw={"MessageStatus": "delivered"}
+            )
             for id_ in part
         ]
         record(customer_id=customer.id, facts=facts, now=timezone.now())

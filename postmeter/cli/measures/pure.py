@@ -12,7 +12,13 @@ ROWS = 100_000
 def _texts(count: int) -> list[str]:
     """Bodies as they come: mostly plain, some with extension characters, Cyrillic, emoji, some long; every one different."""
     made = random.Random(7)  # noqa: S311 - the same texts in every run
-    kinds = ["Hello Ana, see you on {} at the clinic.", "Total [{}] € due", "Здравствуйте, ждём вас {}", "See you {} 🙂", "Notes {} " * 9]
+    kinds = [
+        "Hello Ana, see you on {} at the clinic.",
+        "Total [{}] € due",
+        "Здравствуйте, ждём вас {}",
+        "See you {} 🙂",
+        "Notes {} " * 9,
+    ]
     return [made.choices(kinds, weights=[82, 8, 5, 3, 2])[0].replace("{}", str(n)) for n in range(count)]
 
 

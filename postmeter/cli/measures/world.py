@@ -37,7 +37,8 @@ def customer(*, credit: int = 10_000_000) -> Customer:
         prices = rating.create_price_list(
             customer_id=made.id, name="Bench", plan="standard", currency="USD", payable={}, now=now, actor="bench"
         )
-        rating.set_rates(price_list=prices, new=[rating.NewRate("sms", "out", "1", "US", 7_900, 3_500)], valid_from=now, now=now, actor="bench")
+        rate = rating.NewRate("sms", "out", "1", "US", 7_900, 3_500)
+        rating.set_rates(price_list=prices, new=[rate], valid_from=now, now=now, actor="bench")
         ids = (calls.next_id(), calls.next_id())
         wallets.credit(
             customer_id=made.id,
@@ -81,8 +82,10 @@ class Raw:
             cursor.execute(_TRANSFERS, [self.customer_id, self.account_id, now, now, ids, [11_400] * count])
             cursor.execute(
                 _MESSAGES,
-                [self.customer_id, self.wallet_id, now, now, now, ids, list(recipients), list(bodies), ["GSM-7"] * count, [1] * count]
-                + [[7_900] * count, [3_500] * count],
+                [
+                    *(self.customer_id, self.wallet_id, now, now, now, ids, list(recipients), list(bodies)),
+                    *(["GSM-7"] * count, [1] * count, [7_900] * count, [3_500] * count),
+                ],
             )
 
 
@@ -92,6 +95,7 @@ SELECT %s, u.id, %s, 1, u.amount, 'raw', u.id, true, %s, %s FROM unnest(%b::bigi
 _MESSAGES = """
 INSERT INTO messaging_message (customer_id, id, batch_id, wallet_id, channel, sender, recipient, body, encoding, segments, unit,
     price_micros, fee_micros, price_list_id, state, provider, created_by, created_at, changed_at, due_at)
-SELECT %s, u.id, 0, %s, 'sms', '+19990000000', u.dst, u.body, u.encoding, u.segments, 'USD', u.price, u.fee, 1, 'queued', 'raw', 'raw', %s, %s, %s
+SELECT %s, u.id, 0, %s, 'sms', '+19990000000', u.dst, u.body, u.encoding, u.segments, 'USD', u.price, u.fee, 1,
+    'queued', 'raw', 'raw', %s, %s, %s
 FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])
     AS u(id, dst, body, encoding, segments, price, fee)"""
