@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +65,7 @@ def _measure(postgres: EmbeddedPostgres, url: str, only: set[str], console: Cons
     def single(name: str, customers: int) -> "Figure":
         return doors.accept_http_single(ports=ports, database_url=app, customers=customers, name=name, rounds=3, seconds=4.0)
 
-    measures = {
+    measures: dict[str, Callable[[], Figure]] = {
         "segments": pure.segments,
         "rating": pure.rating,
         "accept_bulk": lambda: accept.accept_bulk(owner_url=url),
