@@ -22,7 +22,7 @@ from pathlib import Path
 LOG_BYTES_MAX = 5_000_000
 LOGS_KEPT = 3
 LAST_LINES = 12
-RESTARTS_MAX = 5
+RESTARTS_MAX = 4
 BACK_OFF_SECONDS = 1.0
 # A child that ran this long had recovered: its next crash is a new story.
 STEADY_SECONDS = 60.0

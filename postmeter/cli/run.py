@@ -92,7 +92,7 @@ def run(
     finally:
         signals.begin_stopping()
         instance.stop(lambda: signals.is_hurried)
-        say("Stopped. The data stays.")
+    say("Stopped. The data stays.")
 
 
 def panel_of(instance: Instance, seconds: float) -> Panel:

@@ -455,9 +455,10 @@ def plain_words_for_the_disk(home: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise _disk_full(home) from error
-        if error.errno == errno.EROFS:
+        if error.errno in {errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}:
             raise EmbeddedPostgresRefusal(
-                f"{error.filename or home} lies on a disk that is read-only.", remedy="Let POSTMETER_HOME name another folder."
+                f"{error.filename or home} cannot be a folder of ours: {os.strerror(error.errno).lower()}.",
+                remedy="Let POSTMETER_HOME name another folder.",
             ) from error
         raise
 
