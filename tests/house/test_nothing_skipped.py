@@ -18,17 +18,11 @@ TESTS = {
 def outcome(folder: Path, name: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     (folder / f"{name}.py").write_text(TESTS[name])
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.house.nothing_skipped", "-p", "no:django", str(folder / f"{name}.py")]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.house.nothing_skipped", str(folder / f"{name}.py")]
     bare = {key: value for key, value in os.environ.items() if key not in {"CI", "POSTMETER_NOTHING_SKIPPED"}}
-    bare = {key: value for key, value in bare.items() if not key.startswith("PYTEST_")}
-    return subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**bare, **environment, "PYTHONPATH": str(REPOSITORY)},
-    )
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(REPOSITORY)}
+    settings = {**bare, **alone, **environment}
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=settings)
 
 
 @pytest.mark.parametrize("variable", [{"CI": "true"}, {"POSTMETER_NOTHING_SKIPPED": "1"}])
