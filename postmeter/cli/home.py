@@ -1,9 +1,14 @@
 """The home of an instance: where its data, its secrets and its logs are."""
 
+import contextlib
+import fcntl
+import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+import postmeter
 
 # Made once and kept. The last four open nothing but the simulator; an operator's own come from the environment, which wins.
 SECRETS: dict[str, Callable[[], str]] = {
@@ -29,6 +34,11 @@ class Home:
         return self.path / "logs"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that runs here."""
+        return self.path / "run.lock"
+
+    @property
     def demo_logins(self) -> Path:
         return self.path / "demo.json"
 
@@ -49,6 +59,40 @@ class Home:
             draft.write_text("".join(f"{name}={value}\n" for name, value in kept.items()))
             draft.replace(path)  # never half a file: these keys cannot be made a second time
         return {name: os.environ.get(name) or kept[name] for name in SECRETS}
+
+    @contextlib.contextmanager
+    def running(self, environment: Mapping[str, str]) -> Iterator[None]:
+        """While this lasts, other commands of this home find what they need to reach what runs here."""
+        path = self.path / "running.json"
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({name: value for name, value in environment.items() if name.startswith("POSTMETER_")}))
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+    def what_runs(self) -> dict[str, str]:
+        """The environment that leads to what runs here; empty when nothing does, even if the last run was killed."""
+        path = self.path / "running.json"
+        if not path.exists() or not _is_held(self.lock):
+            return {}
+        environment: dict[str, str] = json.loads(path.read_text())
+        return environment
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """POSTMETER_HOME, else a folder in this checkout."""
+    return Path(environment.get("POSTMETER_HOME") or Path(postmeter.__file__).parent.parent / ".postmeter")
+
+
+def _is_held(lock: Path) -> bool:
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -15,8 +15,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from postmeter.cli.instance import Build, CannotRun, Instance, preparation_of, programs_of
+from postmeter.cli.home import home_of
+from postmeter.cli.instance import CannotRun, Instance
 from postmeter.cli.processes import Program
+from postmeter.cli.programs import Setting, preparation_of, programs_of
 
 LOOK_SECONDS = 0.2
 
@@ -60,8 +62,8 @@ def run(
     console: Console,
     environment: Mapping[str, str],
     *,
-    programs: Build[list[Program]] = programs_of,
-    preparation: Build[Program] = preparation_of,
+    programs: Callable[[Setting], list[Program]] = programs_of,
+    preparation: Callable[[Setting], Program] = preparation_of,
 ) -> None:
     """Start, look after and stop an instance as the environment describes it."""
     started = time.monotonic()
@@ -71,7 +73,7 @@ def run(
         console.print(Text(f"{time.monotonic() - started:6.1f} s  {sentence}"))
 
     instance = Instance(
-        Path(environment.get("POSTMETER_HOME") or ".postmeter"),
+        home_of(environment),
         port=port,
         simulator_port=_port(environment, "POSTMETER_SIMULATOR_PORT", port + 1),
         database_url=environment.get("DATABASE_URL"),
@@ -100,9 +102,9 @@ def panel_of(instance: Instance, seconds: float) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("Pages", instance.url)
-    table.add_row("API", f"{instance.url}/v1/docs")
-    table.add_row("Street of phones", instance.simulator_url)
+    table.add_row("Pages", instance.setting.url)
+    table.add_row("API", f"{instance.setting.url}/v1/docs")
+    table.add_row("Street of phones", instance.setting.simulator_url)
     for login in _demo_logins(instance.home.demo_logins):
         table.add_row(str(login["role"]), f"{login['email']}   password  {login['password']}")
     table.add_row("Data, logs", f"{instance.home.path}   {instance.home.logs}")

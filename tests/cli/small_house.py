@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from postmeter.cli.instance import Instance
 from postmeter.cli.processes import Program
+from postmeter.cli.programs import Setting
 from postmeter.cli.run import run
 from postmeter.kit.refusals import Refusal
 
@@ -43,19 +43,19 @@ HTTPServer(("127.0.0.1", int(sys.argv[3])), Door).serve_forever()
 """
 
 
-def programs(instance: Instance) -> list[Program]:
-    diary = str(instance.home.path / "diary")
+def programs(setting: Setting) -> list[Program]:
+    diary = str(setting.home.path / "diary")
     environment = dict(os.environ)
 
     def tiny(name: str, script: str, *more: str) -> Program:
         return Program(name, [sys.executable, "-c", STEADY + script, name, diary, *more], environment, patience_seconds=5)
 
-    return [tiny("simulator", LOOP), tiny("worker", LOOP), tiny("web", WEB, str(instance.port))]
+    return [tiny("simulator", LOOP), tiny("worker", LOOP), tiny("web", WEB, str(setting.port))]
 
 
-def preparation(instance: Instance) -> Program:
+def preparation(setting: Setting) -> Program:
     script = "import os, sys; os.makedirs(sys.argv[1], exist_ok=True); print('prepared')"
-    return Program("prepare", [sys.executable, "-c", script, str(instance.home.path / "diary")], dict(os.environ))
+    return Program("prepare", [sys.executable, "-c", script, str(setting.home.path / "diary")], dict(os.environ))
 
 
 def pids_of(home: Path) -> dict[str, list[int]]:

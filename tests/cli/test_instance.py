@@ -16,28 +16,15 @@ from rich.console import Console
 from postmeter.cli import instance as instances
 from postmeter.cli import processes
 from postmeter.cli.home import SECRETS, Home
-from postmeter.cli.instance import CannotRun, Instance, login, preparation_of, programs_of, running_environment
+from postmeter.cli.instance import CannotRun, Instance
 from postmeter.cli.processes import Child, Program
+from postmeter.cli.programs import Setting, login, preparation_of, programs_of
 from postmeter.cli.run import panel_of
 from postmeter.kit.refusals import Refusal
 from tests.cli import small_house
 from tests.cli.waiting import eventually, free_port, is_alive
-from tests.house.places import place
 
 Make = Callable[..., Instance]
-
-
-@pytest.fixture(autouse=True)
-def environment_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*os.environ]:
-        if name.startswith("POSTMETER_") or name == "DATABASE_URL":
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    with place() as folder:
-        yield folder / "home"
 
 
 @pytest.fixture
@@ -82,7 +69,7 @@ class TestRunning:
         assert (home / "diary" / "stopped").read_text().split() == ["web", "worker", "simulator"]
         assert not [pid for pid in pids if is_alive(pid)]
         with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(instance.owner_url)
+            psycopg.connect(instance.setting.owner_url)
 
     def test_a_crashed_process_is_named_and_comes_back(self, make: Make, home: Path) -> None:
         instance = make()
@@ -98,8 +85,8 @@ class TestRunning:
     ) -> None:
         monkeypatch.setattr(processes, "BACK_OFF_SECONDS", 0.01)
 
-        def with_a_broken_worker(instance: Instance) -> list[Program]:
-            simulator, worker, web = small_house.programs(instance)
+        def with_a_broken_worker(setting: Setting) -> list[Program]:
+            simulator, worker, web = small_house.programs(setting)
             script = "import sys; print('no such table: letters'); sys.exit(3)"
             return [simulator, replace(worker, command=[sys.executable, "-c", script]), web]
 
@@ -118,12 +105,12 @@ class TestRunning:
         assert instance._postgres is not None
         eventually(lambda: instance._postgres and not instance._postgres.is_running)
         instance.look_after()
-        with psycopg.connect(instance.owner_url) as connection:
+        with psycopg.connect(instance.setting.owner_url) as connection:
             connection.execute("SELECT 1")
         assert small_house.pids_of(home) == before
 
     def test_a_preparation_that_fails_says_why_and_leaves_nothing_running(self, make: Make) -> None:
-        def fails(instance: Instance) -> Program:
+        def fails(_setting: Setting) -> Program:
             return Program(
                 "prepare", [sys.executable, "-c", "import sys; print('migration 7 says no'); sys.exit(1)"], dict(os.environ)
             )
@@ -133,7 +120,7 @@ class TestRunning:
             instance.start()
         instance.stop()
         with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(instance.owner_url)
+            psycopg.connect(instance.setting.owner_url)
 
     def test_a_second_run_of_the_same_home_is_refused_and_the_first_goes_on(self, make: Make) -> None:
         first = make()
@@ -208,25 +195,25 @@ class TestWhoIsToldWhat:
         return instance
 
     def test_only_the_preparation_sees_the_owners_address(self, instance: Instance) -> None:
-        assert preparation_of(instance).environment["POSTMETER_OWNER_DATABASE_URL"] == instance.owner_url
-        for program in programs_of(instance):
+        assert preparation_of(instance.setting).environment["POSTMETER_OWNER_DATABASE_URL"] == instance.setting.owner_url
+        for program in programs_of(instance.setting):
             assert "owners-word" not in str(program.environment), program.name
 
     def test_each_process_has_a_login_of_its_own(self, instance: Instance) -> None:
-        programs = {program.name: program.environment for program in programs_of(instance)}
+        programs = {program.name: program.environment for program in programs_of(instance.setting)}
         assert "//books_app:" in programs["web"]["POSTMETER_DATABASE_URL"]
         assert "//books_worker:" in programs["worker"]["POSTMETER_DATABASE_URL"]
         assert instance.home.secrets()["POSTMETER_WORKER_PASSWORD"] not in str(programs["web"])
         assert not [name for name in programs["simulator"] if name.startswith("POSTMETER_")]
 
     def test_the_simulator_knows_the_credentials_that_we_send_it(self, instance: Instance) -> None:
-        programs = {program.name: program.environment for program in programs_of(instance)}
+        programs = {program.name: program.environment for program in programs_of(instance.setting)}
         for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"):
             assert programs["simulator"][f"SIMULATOR_{name}"] == programs["web"][f"POSTMETER_{name}"]
-        assert programs["web"]["POSTMETER_TWILIO_BASE_URL"] == instance.simulator_url
+        assert programs["web"]["POSTMETER_TWILIO_BASE_URL"] == instance.setting.simulator_url
 
     def test_settings_of_the_operator_reach_the_processes(self, instance: Instance) -> None:
-        assert programs_of(instance)[1].environment["POSTMETER_EMAIL_URL"] == "smtp://mail.example"
+        assert programs_of(instance.setting)[1].environment["POSTMETER_EMAIL_URL"] == "smtp://mail.example"
 
     @pytest.mark.parametrize(
         ("owner", "expected"),
@@ -239,13 +226,17 @@ class TestWhoIsToldWhat:
         assert login(owner, "app", "s/e") == expected
 
     def test_other_commands_find_the_running_instance_and_only_while_it_runs(self, make: Make, home: Path) -> None:
-        assert running_environment(home) == {}
+        assert Home(home).what_runs() == {}
         instance = make()
         instance.start()
-        assert "//postmeter_worker:" in running_environment(home)["POSTMETER_DATABASE_URL"]
+        assert "//postmeter_worker:" in Home(home).what_runs()["POSTMETER_DATABASE_URL"]
+        assert instance.setting.owner_url not in str(Home(home).what_runs())
         assert stat.S_IMODE((home / "running.json").stat().st_mode) == 0o600
+        left_by_a_kill = (home / "running.json").read_text()
         instance.stop()
-        assert running_environment(home) == {}
+        assert Home(home).what_runs() == {}
+        (home / "running.json").write_text(left_by_a_kill)
+        assert Home(home).what_runs() == {}
 
 
 class TestLogs:
@@ -281,9 +272,9 @@ def test_the_panel_says_where_to_look_and_how_to_sign_in(make: Make, home: Path)
         console.print(panel_of(instance, 1.5))
         shown = console.export_text()
     for fact in (
-        instance.url,
-        f"{instance.url}/v1/docs",
-        instance.simulator_url,
+        instance.setting.url,
+        f"{instance.setting.url}/v1/docs",
+        instance.setting.simulator_url,
         "master@demo.example",
         "a-word",
         str(home),

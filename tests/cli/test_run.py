@@ -12,23 +12,18 @@ import pytest
 from click.testing import CliRunner
 
 from postmeter.cli import COMMANDS, postmeter
+from postmeter.cli.home import Home
+from postmeter.cli.programs import Setting, preparation_of
+from postmeter.db.embedded import EmbeddedPostgres
 from tests.cli.small_house import pids_of
 from tests.cli.waiting import eventually, free_port, is_alive
-from tests.house.places import place
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    with place() as folder:
-        yield folder / "home"
-
-
 def environment(home: Path, **more: str) -> dict[str, str]:
-    person = {name: value for name, value in os.environ.items() if not name.startswith("POSTMETER_") and name != "DATABASE_URL"}
     ports = {"POSTMETER_PORT": str(free_port()), "POSTMETER_SIMULATOR_PORT": str(free_port())}
-    return {**person, **ports, "POSTMETER_HOME": str(home), **more}
+    return {**os.environ, **ports, "POSTMETER_HOME": str(home), **more}
 
 
 @contextmanager
@@ -134,3 +129,19 @@ class TestTheCommand:
     def test_every_listed_command_exists_and_explains_itself(self, name: str) -> None:
         result = CliRunner().invoke(postmeter, [name, "--help"])
         assert result.exit_code == 0, result.output
+
+    def test_a_command_without_any_database_says_where_it_looked(self, home: Path) -> None:
+        done = self.postmeter(home, "verify")
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"postmeter: There is no database in {home}.")
+
+
+def test_the_books_of_a_stopped_instance_can_be_verified(home: Path) -> None:
+    house = Home(home)
+    house.make()
+    with EmbeddedPostgres(home, durable=False) as server:
+        program = preparation_of(Setting(house, 8000, 8001, server.url))
+        subprocess.run(program.command, env=program.environment, cwd=REPOSITORY, check=True)
+    done = TestTheCommand().postmeter(home, "verify", "--json")
+    assert done.returncode == 0, done.stderr
+    assert '"customers": 1' in done.stdout
