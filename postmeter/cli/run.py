@@ -104,7 +104,7 @@ def panel_of(instance: Instance, seconds: float) -> Panel:
     table.add_column(overflow="fold")
     table.add_row("Pages", instance.setting.url)
     table.add_row("API", f"{instance.setting.url}/v1/docs")
-    table.add_row("Street of phones", instance.setting.simulator_url)
+    table.add_row("Street of phones", f"{instance.setting.simulator_url}/street")
     for login in _demo_logins(instance.home.demo_logins):
         table.add_row(str(login["role"]), f"{login['email']}   password  {login['password']}")
     table.add_row("Data, logs", f"{instance.home.path}   {instance.home.logs}")

@@ -470,7 +470,7 @@ def _own_name() -> str:
 def _disk_full(home: Path) -> EmbeddedPostgresRefusal:
     free = shutil.disk_usage(home).free // 1_000_000
     return EmbeddedPostgresRefusal(
-        f"The disk that holds {home} is full ({free} MB free).",
+        f"The disk that holds {home} is too full ({free} MB free).",
         remedy="Free some space (a new database needs about 100 MB) and start again; nothing that was committed is lost.",
     )
 

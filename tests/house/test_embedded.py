@@ -271,7 +271,7 @@ class TestRefusals:
             *) echo "could not write: No space left on device"; exit 1;;
         esac"""
         monkeypatch.setenv("PG_BIN", str(scripted_engine(home.parent, script)))
-        with pytest.raises(EmbeddedPostgresRefusal, match=r"is full .*Free some space"):
+        with pytest.raises(EmbeddedPostgresRefusal, match=r"is too full .*Free some space"):
             EmbeddedPostgres(home).start()
         assert not (home / "database" / "data").exists()
 
