@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from postmeter.cli.instance import login
+from postmeter.cli.programs import login
 from postmeter.db.embedded import EmbeddedPostgres, free_port
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from postmeter.cli.instance import Instance, preparation_of, programs_of, worker_environment
+from postmeter.cli.instance import Instance
+from postmeter.cli.programs import worker_environment
 from postmeter.db.embedded import free_port
 from postmeter.kit.refusals import Refusal
 
@@ -168,8 +169,8 @@ def _add_card(instance: Instance, customer: "Customer") -> "PaymentMethod":
     setup_id, page = payments.start_setup(
         customer_id=customer.id,
         actor="demo",
-        success_url=f"{instance.url}/livez?setup=SETUP",
-        cancel_url=f"{instance.url}/livez",
+        success_url=f"{instance.setting.url}/livez?setup=SETUP",
+        cancel_url=f"{instance.setting.url}/livez",
         now=timezone.now(),
     )
     urllib.request.urlopen(page, urllib.parse.urlencode(CARD).encode(), timeout=20).close()  # noqa: S310 - the simulator's
@@ -198,10 +199,12 @@ def _instance(console: Console, *, keep: bool) -> Iterator[Instance]:
         del os.environ[name]
     port, simulator_port = free_port(), free_port()
     say: Callable[[str], None] = lambda sentence: console.print(f"  {sentence}")  # noqa: E731
-    instance = Instance(home, port=port, simulator_port=simulator_port, say=say, programs=programs_of, preparation=preparation_of)
+    instance = Instance(home, port=port, simulator_port=simulator_port, say=say)
     try:
         instance.start()
-        os.environ.update({name: value for name, value in worker_environment(instance).items() if name.startswith("POSTMETER_")})
+        os.environ.update(
+            {name: value for name, value in worker_environment(instance.setting).items() if name.startswith("POSTMETER_")}
+        )
         import django
 
         django.setup()
