@@ -1,0 +1,44 @@
+"""Every kind of fact that is recorded stands in the table of reactions, and nothing else does."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from postmeter.config.reactions import REACTIONS
+from postmeter.payments.states import MACHINE, PaymentState
+
+ROOMS = Path(__file__).resolve().parents[2] / "postmeter"
+SQL_KIND = re.compile(r"INSERT INTO events_event[^;]*?'([a-z_]+\.[a-z_]+)'", re.DOTALL)
+# Kinds that are made of a state; nobody else may compute a kind. A gateway never says created or calling: these are ours.
+COMPUTED = {
+    "payment.{}": {
+        f"payment.{state}" for state in set().union(*MACHINE.arrows.values()) - {PaymentState.CREATED, PaymentState.CALLING}
+    },
+}
+
+
+def recorded_in_python() -> Iterator[str]:
+    for path in ROOMS.glob("**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "events.record":
+                yield from kinds_of(node.args[0])
+
+
+def kinds_of(kind: ast.expr) -> set[str]:
+    if isinstance(kind, ast.JoinedStr):
+        shape = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in kind.values)
+        return COMPUTED[shape]
+    assert isinstance(kind, ast.Constant), f"a kind is written out, not computed: {ast.unparse(kind)}"
+    return {str(kind.value)}
+
+
+def recorded_in_sql() -> set[str]:
+    return {kind for path in ROOMS.glob("**/*.sql") for kind in SQL_KIND.findall(path.read_text())}
+
+
+def test_every_recorded_kind_is_listed_and_every_listed_kind_is_recorded() -> None:
+    in_python, in_sql = set(recorded_in_python()), recorded_in_sql()
+    assert in_sql >= {"messages.accepted"}
+    assert {"invoice.issued", "payment.succeeded"} <= in_python
+    assert in_python | in_sql == set(REACTIONS)
