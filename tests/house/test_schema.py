@@ -1,6 +1,7 @@
 """The rules that every table and function of the database keeps, read from its catalog (docs/decisions/0008, 0010)."""
 
 import re
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -49,7 +50,7 @@ TABLE = "relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
 
 
 @pytest.fixture(scope="module")
-def catalog(database: str) -> "object":
+def catalog(database: str) -> Iterator[Catalog]:
     found = Catalog(database)
     yield found
     found.close()
