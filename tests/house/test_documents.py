@@ -144,8 +144,9 @@ def test_the_list_of_decisions_names_them_all() -> None:
 def paste() -> None:
     """Write each machine's diagram into its room's README."""
     for room in rooms_with_states():
-        text = readme_of(room).read_text()
-        readme_of(room).write_text(DIAGRAM.sub(lambda _, room=room: diagram_of(room), text))
+        before, _, after = readme_of(room).read_text().partition("<!-- states -->\n")
+        _, end, after = after.partition("<!-- /states -->")
+        readme_of(room).write_text(f"{before}<!-- states -->\n{diagram_of(room)}{end}{after}")
 
 
 if __name__ == "__main__":

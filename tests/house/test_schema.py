@@ -23,7 +23,9 @@ FOR_NOBODY = {
     "db_refuse_change": "a trigger",
     "db_ensure_partitions": "partitions of all customers",
 }
-CLOCK = re.compile(r"\b(now\s*\(|current_timestamp|current_date|localtimestamp|(clock|statement|transaction)_timestamp)", re.IGNORECASE)
+CLOCK = re.compile(
+    r"\b(now\s*\(|current_timestamp|current_date|localtimestamp|(clock|statement|transaction)_timestamp)", re.IGNORECASE
+)
 GROWING = {"messaging_message", "messaging_receipt", "ledger_transfer", "ledger_resolution", "events_event"}
 
 Rows = list[tuple[object, ...]]
@@ -145,7 +147,14 @@ def test_a_function_serves_one_customer_whom_it_is_given_first(catalog: Catalog)
 def test_the_application_owns_nothing_and_appends_to_what_is_immutable(catalog: Catalog) -> None:
     app = catalog.rows("SELECT rolname FROM pg_roles WHERE rolname = current_database() || '_app'")[0][0]
     assert not catalog.rows("SELECT 1 FROM pg_class WHERE relowner = %s::regrole", app)
-    for table in ("ledger_account", "ledger_transfer", "ledger_resolution", "events_event", "messaging_receipt", "invoicing_invoice"):
+    for table in (
+        "ledger_account",
+        "ledger_transfer",
+        "ledger_resolution",
+        "events_event",
+        "messaging_receipt",
+        "invoicing_invoice",
+    ):
         for right in ("UPDATE", "DELETE", "TRUNCATE"):
             assert catalog.rows("SELECT has_table_privilege(%s, %s, %s)", app, table, right) == [(False,)], (table, right)
 
