@@ -14,6 +14,7 @@ from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 
+API_KEY_REVOKED = "api_key_revoked"  # the channel on which doors that remember keys hear which one to forget
 LIVE_KEYS_AT_MOST = 2  # of one name: the old one and its successor, so that keys can be changed without a pause
 
 
@@ -164,11 +165,12 @@ def create_api_key(
 
 @scoped
 def revoke_api_key(*, customer_id: int, key_id: int, now: datetime, actor: str) -> None:
-    """End a key at once. Revoking it again changes nothing."""
+    """End a key at once, also where a door remembers it (NOTIFY, at commit). Revoking it again changes nothing."""
     if not ApiKey.objects.filter(customer_id=customer_id, id=key_id).exists():
         raise NotFound("There is no such key.")
     if ApiKey.objects.filter(customer_id=customer_id, id=key_id, revoked_at=None).update(revoked_at=now):
         events.record("api_key.revoked", customer_id=customer_id, subject_id=key_id, now=now, actor=actor)
+        calls.rows("SELECT pg_notify(%s, %s)", [API_KEY_REVOKED, str(key_id)])
 
 
 @scoped

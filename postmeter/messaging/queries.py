@@ -57,6 +57,7 @@ def messages(
     recipient: str | None = None,
     batch_id: int | None = None,
     created_by: str | None = None,
+    sandbox: bool | None = None,
 ) -> list[Message]:
     """The newest first, filtered; `before` is the id of the last one seen, so that pages stay put while messages arrive."""
     rows = Message.objects.filter(customer_id=customer_id).order_by("-id")
@@ -70,6 +71,8 @@ def messages(
         rows = rows.filter(batch_id=batch_id)
     if created_by:
         rows = rows.filter(created_by=created_by)
+    if sandbox is not None:
+        rows = rows.filter(provider="sandbox") if sandbox else rows.exclude(provider="sandbox")
     return list(rows[:at_most])
 
 

@@ -6,7 +6,7 @@ while the previous commit is under way: one transaction for all of them, one cal
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -65,7 +65,10 @@ class Payer:
 
 @dataclass(slots=True)
 class Submission:
-    """A list to send: parallel lists of recipients (E.164) and texts. `whole`: all or nothing when credit is short."""
+    """A list to send: parallel lists of recipients (E.164) and texts.
+
+    `whole`: all or nothing, when credit is short or a row cannot go (A-46). `listed`: a list even when it holds one message.
+    """
 
     customer_id: int
     recipients: Sequence[str]
@@ -76,6 +79,7 @@ class Submission:
     key: UUID | None = None
     digest: UUID | None = None
     whole: bool = True
+    listed: bool = False
     source: str = ""
     due_at: datetime | None = None
     useful_until: datetime | None = None
@@ -177,12 +181,19 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
 
 
 def submit(submission: Submission, *, now: datetime) -> Accepted:
-    """Accept one list. Raises BadInput naming the first bad rows, NotCoveredList, KeyReused, MessagingOff."""
+    """Accept one list. Raises BadInput naming the first bad rows, NotCoveredList, KeyReused, MessagingOff.
+
+    A list that is not whole goes without its bad rows: they answer `refused`, and `priced.problems` says why.
+    """
     who = payer(customer_id=submission.customer_id, mode=submission.mode, now=now)
     priced = submission.priced or price_list(who, submission.recipients, submission.bodies)
-    _refuse_problems(submission, priced)
+    if submission.whole or not 0 < len(priced.problems) < len(submission.recipients):
+        _refuse_problems(submission, priced)
+    else:
+        return _submit_good_rows(submission, priced, now)
     with transaction.atomic():
-        batch_id = calls.next_id() if len(submission.recipients) > 1 or submission.quote_id else 0
+        is_list = submission.listed or len(submission.recipients) > 1 or submission.quote_id
+        batch_id = calls.next_id() if is_list else 0
         row = calls.rows(_ACCEPT, _arguments(who, submission, priced, batch_id, now, list_key=True))[0]
         accepted = Accepted(batch_id, row[0], row[1], priced, who.unit)
         _refuse_answers(submission, who, accepted)
@@ -201,6 +212,31 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
                     created_at=now,
                 ).save(force_insert=True)
     return accepted
+
+
+def _submit_good_rows(submission: Submission, priced: Priced, now: datetime) -> Accepted:
+    good = [position for position in range(len(submission.recipients)) if position not in priced.problems]
+    kept = _rows_of(priced, good)
+    recipients, bodies = [submission.recipients[i] for i in good], [submission.bodies[i] for i in good]
+    accepted = submit(replace(submission, recipients=recipients, bodies=bodies, priced=kept, listed=True), now=now)
+    if len(accepted.ids) != len(good):
+        raise Conflict(
+            "This list was accepted before, and other rows of it can be sent by now.",
+            remedy="See what became of it under its batch.",
+        )
+    ids, words = [0] * len(submission.recipients), ["refused"] * len(submission.recipients)
+    for position, id_, word in zip(good, accepted.ids, accepted.words, strict=True):
+        ids[position], words[position] = id_, word
+    return Accepted(accepted.batch_id, ids, words, priced, accepted.unit)
+
+
+def _rows_of(priced: Priced, positions: list[int]) -> Priced:
+    return Priced(
+        [priced.encodings[i] for i in positions],
+        [priced.segments[i] for i in positions],
+        [priced.prices[i] for i in positions],
+        [priced.fees[i] for i in positions],
+    )
 
 
 def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list[Accepted | Refusal]:
@@ -245,12 +281,7 @@ def _accept_group(
         due_at=first.due_at,
         useful_until=first.useful_until,
     )
-    kept = Priced(
-        [priced.encodings[i] for i in good],
-        [priced.segments[i] for i in good],
-        [priced.prices[i] for i in good],
-        [priced.fees[i] for i in good],
-    )
+    kept = _rows_of(priced, good)
     keys = [submissions[positions[i]].key for i in good]
     digests = [submissions[positions[i]].digest for i in good]
     arguments = _arguments(who, together, kept, 0, now, keys=keys, digests=digests)

@@ -1,0 +1,363 @@
+"""Single messages: send one, look at them, follow one's trail, take one back."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from postmeter.api.idempotency import once
+from postmeter.api.operation import Call, Reply, operation
+from postmeter.api.paging import Cursor, Limit, page, position_of
+from postmeter.api.reading import moment
+from postmeter.customers.permissions import READ_MESSAGES, SEND
+from postmeter.db.public_ids import public_ids
+from postmeter.kit import phone
+from postmeter.kit.money import decimal_string
+from postmeter.kit.refusals import BadInput, NotFound
+from postmeter.ledger.queries import Entry
+from postmeter.messaging import models, queries
+from postmeter.messaging.explain import explain
+from postmeter.messaging.operations import cancel
+from postmeter.messaging.operations.accept import Accepted, KeyReused, MessagingOff, NotCoveredList, Submission, submit_together
+from postmeter.messaging.states import State
+
+Amount = Annotated[str, Meta(description="A decimal string, in units of `unit`.", examples=["0.0114"])]
+Number = Annotated[
+    str,
+    Meta(
+        description="A phone number in E.164.",
+        max_length=20,
+        examples=["+15550100123"],
+        extra_json_schema={"pattern": f"^{phone.E164}$"},
+    ),
+]
+Text = Annotated[
+    str,
+    Meta(
+        description="What it says: up to 10 segments.",
+        min_length=1,
+        max_length=1600,
+        examples=["See you tomorrow at ten. Harbour Physio"],
+    ),
+]
+Moment = Annotated[datetime, Meta(tz=True, examples=["2027-03-01T09:30:00Z"])]
+ENDED = frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED})
+
+
+class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A text to send to one phone."""
+
+    to: Number
+    text: Text
+    useful_until: Annotated[Moment | None, Meta(description="After this it is not sent any more, and costs nothing.")] = None
+
+
+class AcceptedMessage(msgspec.Struct, kw_only=True):
+    """A message as it was accepted: its worst price is on hold."""
+
+    id: Annotated[str, Meta(examples=["SM0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
+    state: State
+    to: str
+    encoding: str
+    segments: int
+    price: Amount
+    fee: Amount
+    total: Amount
+    unit: str
+    created_at: datetime
+
+
+class Message(msgspec.Struct, kw_only=True):
+    """A message and what it has cost so far."""
+
+    id: str
+    batch: str | None
+    wallet: str
+    channel: str
+    sender: Annotated[str, Meta(description="The number that it comes from.")]
+    to: str
+    text: str
+    encoding: str
+    segments: int
+    state: State
+    price: Amount
+    fee: Amount
+    total: Amount
+    held: Amount
+    charged: Amount
+    refunded: Amount
+    unit: str
+    error_code: str | None
+    created_at: datetime
+    changed_at: datetime
+    useful_until: datetime | None
+
+
+class MessagePage(msgspec.Struct, kw_only=True):
+    """Messages, the newest first."""
+
+    data: list[Message]
+    next_cursor: str | None
+
+
+class MessageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which messages."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 50
+    state: State | None = None
+    to: Annotated[str, Meta(max_length=20, description="Only those to this number (E.164; write + as %2B).")] | None = None
+    batch: Annotated[str, Meta(max_length=64, description="Only those of this batch.")] | None = None
+
+
+class ReceiptShape(msgspec.Struct, kw_only=True):
+    """What somebody said about the message."""
+
+    at: datetime
+    source: str
+    provider: str | None
+    provider_ref: str | None
+    status: str
+    error_code: str | None
+
+
+class EntryShape(msgspec.Struct, kw_only=True):
+    """One row of the ledger."""
+
+    id: str
+    at: datetime
+    kind: Annotated[str, Meta(description="hold, post, void, expire or transfer")]
+    code: str
+    amount: Amount
+    debit_account: str
+    credit_account: str
+
+
+class TrailShape(msgspec.Struct, kw_only=True):
+    """Everything about one message: why (not) sent, when, who said what, and every movement of money."""
+
+    message: Message
+    explanation: Annotated[list[str], Meta(description="The same in plain words.")]
+    receipts: list[ReceiptShape]
+    entries: list[EntryShape]
+    held: Amount
+    charged: Amount
+    refunded: Amount
+    unit: str
+
+
+@operation(
+    "POST",
+    "/v1/messages",
+    scope=SEND,
+    summary="Send a message",
+    body=NewMessage,
+    answer=AcceptedMessage,
+    status=202,
+    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff),
+)
+async def send_message(call: Call[NewMessage, None]) -> object:
+    """Prices one text, puts its price on hold and queues it. It is charged when it is delivered, at most the hold."""
+    accepted, at = await _accept(call)
+    if accepted.words[0] == "exists":
+        return await call.door.threads.run(_as_accepted_before, call.customer_id, accepted.ids[0])
+    priced = accepted.priced
+    return AcceptedMessage(
+        id=public_ids().encode("SM", accepted.ids[0]),
+        state=State.QUEUED,
+        to=call.body.to,
+        encoding=priced.encodings[0],
+        segments=priced.segments[0],
+        price=decimal_string(priced.prices[0]),
+        fee=decimal_string(priced.fees[0]),
+        total=decimal_string(priced.prices[0] + priced.fees[0]),
+        unit=accepted.unit,
+        created_at=at,
+    )
+
+
+async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
+    body, key = call.body, call.key
+    submission = Submission(
+        customer_id=call.customer_id,
+        recipients=[body.to],
+        bodies=[body.text],
+        actor=call.caller.actor,
+        mode=call.caller.mode,
+        key=key.key if key else None,
+        digest=key.digest if key else None,
+        useful_until=useful_until(body.useful_until, call.now),
+    )
+    if call.door.batcher:
+        return await call.door.batcher.submit(submission)
+    [answer] = await call.door.threads.run(submit_together, [submission], now=call.now)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer, call.now
+
+
+def useful_until(at: datetime | None, now: datetime) -> datetime | None:
+    """Raises BadInput for a time that has passed."""
+    if at is None:
+        return None
+    at = moment(at, "useful_until")
+    if at <= now:
+        raise BadInput("This time has passed.", field="useful_until", remedy="Leave it out, or use a time to come.")
+    return at
+
+
+def _as_accepted_before(customer_id: int, message_id: int) -> Reply:
+    found = queries.message(customer_id=customer_id, message_id=message_id)
+    before = AcceptedMessage(
+        id=public_ids().encode("SM", found.id),
+        state=State.QUEUED,
+        to=found.recipient,
+        encoding=found.encoding,
+        segments=found.segments,
+        price=decimal_string(found.price_micros),
+        fee=decimal_string(found.fee_micros),
+        total=decimal_string(found.total_micros),
+        unit=found.unit,
+        created_at=found.created_at,
+    )
+    return Reply(before, {"Idempotent-Replayed": "true"})
+
+
+@operation(
+    "GET",
+    "/v1/messages",
+    scope=READ_MESSAGES,
+    summary="List messages",
+    query=MessageQuery,
+    answer=MessagePage,
+    refusals=(BadInput,),
+)
+def list_messages(call: Call[None, MessageQuery]) -> MessagePage:
+    """The newest first."""
+    query = call.query
+    if query.to is not None and not phone.looks_e164(query.to):
+        raise BadInput("This is not a phone number.", field="to", remedy="Write it with + (as %2B) and country code.")
+    rows = queries.messages(
+        customer_id=call.customer_id,
+        before=position_of(query.cursor, "sm"),
+        at_most=query.limit + 1,
+        state=query.state,
+        recipient=query.to,
+        batch_id=public_ids().decode("BA", query.batch) if query.batch else None,
+        sandbox=call.caller.mode == "test",
+    )
+    shown, cursor = page(rows, query.limit, "sm", lambda row: row.id)
+    return MessagePage(data=[shape_of(row) for row in shown], next_cursor=cursor)
+
+
+@operation("GET", "/v1/messages/{id}", of="SM", scope=READ_MESSAGES, summary="One message", answer=Message, refusals=(NotFound,))
+def get_message(call: Call[None, None]) -> Message:
+    """Where it stands and what it has cost."""
+    return shape_of(_message(call))
+
+
+@operation(
+    "GET",
+    "/v1/messages/{id}/trail",
+    of="SM",
+    scope=READ_MESSAGES,
+    summary="A message's trail",
+    answer=TrailShape,
+    refusals=(NotFound,),
+)
+def get_trail(call: Call[None, None]) -> TrailShape:
+    """Why it was or was not sent, when, what the provider said, what it cost, and which ledger entries."""
+    _message(call)
+    trail = queries.trail(customer_id=call.customer_id, message_id=call.id)
+    shown = shape_of(trail.message)
+    return TrailShape(
+        message=shown,
+        explanation=explain(trail),
+        receipts=[_receipt(row) for row in trail.receipts],
+        entries=[_entry(row) for row in trail.entries],
+        held=shown.held,
+        charged=shown.charged,
+        refunded=shown.refunded,
+        unit=shown.unit,
+    )
+
+
+@operation(
+    "POST",
+    "/v1/messages/{id}/cancellation",
+    of="SM",
+    scope=SEND,
+    summary="Take a message back",
+    answer=Message,
+    refusals=(NotFound, KeyReused, cancel.TooLate),
+)
+def cancel_message(call: Call[None, None]) -> Message:
+    """Possible until a worker has claimed it; what it held is released. A repeat changes nothing."""
+    _message(call)
+
+    def take_back() -> int:
+        cancel.cancel(customer_id=call.customer_id, message_id=call.id, now=call.now, actor=call.caller.actor)
+        return call.id
+
+    once(call, take_back)
+    return shape_of(_message(call))
+
+
+def _message(call: Call[None, None]) -> models.Message:
+    found = queries.message(customer_id=call.customer_id, message_id=call.id)
+    if (found.provider == "sandbox") != (call.caller.mode == "test"):
+        raise NotFound("There is no such message.", remedy="Test keys see the sandbox's messages, live keys the others.")
+    return found
+
+
+def shape_of(row: models.Message) -> Message:
+    ids = public_ids()
+    held = 0 if row.state in ENDED else row.total_micros - row.charged_micros
+    return Message(
+        id=ids.encode("SM", row.id),
+        batch=ids.encode("BA", row.batch_id) if row.batch_id else None,
+        wallet=ids.encode("WA", row.wallet_id),
+        channel=row.channel,
+        sender=row.sender,
+        to=row.recipient,
+        text=row.body,
+        encoding=row.encoding,
+        segments=row.segments,
+        state=State(row.state),
+        price=decimal_string(row.price_micros),
+        fee=decimal_string(row.fee_micros),
+        total=decimal_string(row.total_micros),
+        held=decimal_string(held),
+        charged=decimal_string(row.charged_micros),
+        refunded=decimal_string(row.refunded_micros),
+        unit=row.unit,
+        error_code=row.error_code or None,
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+        useful_until=row.useful_until,
+    )
+
+
+def _receipt(row: models.Receipt) -> ReceiptShape:
+    return ReceiptShape(
+        at=row.at,
+        source=row.source,
+        provider=row.provider or None,
+        provider_ref=row.provider_ref or None,
+        status=row.status,
+        error_code=row.error_code or None,
+    )
+
+
+def _entry(row: Entry) -> EntryShape:
+    ids = public_ids()
+    return EntryShape(
+        id=ids.encode("LE", row.id),
+        at=row.at,
+        kind=row.kind,
+        code=row.code,
+        amount=decimal_string(row.amount_micros),
+        debit_account=ids.encode("AC", row.debit_account_id),
+        credit_account=ids.encode("AC", row.credit_account_id),
+    )
