@@ -19,6 +19,6 @@ def test_a_message_is_priced_held_and_can_be_followed(api: Caller) -> None:
     assert (found["text"], found["held"], found["charged"]) == ("See you tomorrow at ten.", "0.0114", "0")
     trail = api.get(f"/v1/messages/{sent.json()['id']}/trail").json()
     assert [entry["kind"] for entry in trail["entries"]] == ["hold"]
-    assert any("$0.0114 was put on hold" in line for line in trail["explanation"])
+    assert any("$0.0114 is held for it" in line for line in trail["explanation"])
     [wallet] = api.get("/v1/wallets").json()["data"]
     assert (wallet["posted"], wallet["held"], wallet["available"]) == ("100", "0.0114", "99.9886")
