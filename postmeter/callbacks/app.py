@@ -67,6 +67,9 @@ async def gateway_event(request: Request[Any, Any, Any]) -> Response[str]:
         await sync_to_async(_gateway_facts, thread_sensitive=False)(body, signature, timezone.now())
     except ForgedEvent:
         return Response("bad signature", status_code=400)
+    except Refusal as refusal:
+        # Not known here yet, or the gateway is away: it asks again later, and the reconciler looks meanwhile.
+        return Response(refusal.code, status_code=409)
     return Response("ok", status_code=200)
 
 

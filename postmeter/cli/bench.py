@@ -50,7 +50,6 @@ def command(growth: bool, rows: int, only: tuple[str, ...]) -> None:
 
 def _measure(postgres: EmbeddedPostgres, url: str, only: set[str], console: Console) -> "list[Figure]":
     from postmeter.cli.measures import accept, doors, pumps, pure
-    from postmeter.simulator.process import SimulatorProcess
 
     app = login(url, "app", "bench")
     pgbench = _pgbench(postgres, url)
@@ -58,8 +57,8 @@ def _measure(postgres: EmbeddedPostgres, url: str, only: set[str], console: Cons
     ports = (free_port(), free_port())
 
     def dispatch() -> "Figure":
-        with SimulatorProcess(postgres.home / "simulator") as simulator:
-            carrier = {"base_url": f"{simulator.url}/null", "account_sid": "ACbench", "auth_token": "bench"}
+        with doors.simulator(ports[0], postgres.home / "simulator") as url:
+            carrier = {"base_url": f"{url}/null", "account_sid": "ACbench", "auth_token": "bench"}
             return pumps.dispatch(null_carrier=carrier, pgbench=pgbench, rows=20_000)
 
     def single(name: str, customers: int) -> "Figure":
@@ -133,7 +132,7 @@ def _point_at(url: str) -> None:
 def _connect(url: str) -> None:
     from django.db import connection
 
-    from postmeter.config.settings import database
+    from postmeter.db.address import database
 
     wanted = database(url)
     if any(connection.settings_dict[name] != wanted[name] for name in ("NAME", "USER")):

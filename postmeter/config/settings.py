@@ -13,10 +13,11 @@
 
 import os
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from csp.constants import NONE, SELF
+
+from postmeter.db.address import database
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("POSTMETER_HOME", REPOSITORY / ".postmeter"))
@@ -24,22 +25,6 @@ PUBLIC_URL = os.environ.get("POSTMETER_PUBLIC_URL", f"http://127.0.0.1:{os.envir
 DEBUG = os.environ.get("POSTMETER_DEBUG") == "1"
 SECRET_KEY = os.environ.get("POSTMETER_SECRET_KEY", "insecure: set POSTMETER_SECRET_KEY")
 ID_KEY = bytes.fromhex(os.environ.get("POSTMETER_ID_KEY", "00112233445566778899aabbccddeeff"))
-
-
-def database(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")) or "postmeter",
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(query.pop("host", "")) or parts.hostname or "",
-        "PORT": str(parts.port or ""),
-        "OPTIONS": {"application_name": "postmeter", **query},
-        "CONN_MAX_AGE": 600,
-        "CONN_HEALTH_CHECKS": True,
-    }
 
 
 _url = os.environ.get("POSTMETER_DATABASE_URL") or os.environ.get("POSTMETER_OWNER_DATABASE_URL") or "postgresql:///postmeter"

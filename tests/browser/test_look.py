@@ -172,7 +172,7 @@ def test_an_error_page_needs_nothing_to_stand(code: int) -> None:
 @pytest.fixture
 def page_request() -> HttpRequest:
     request = RequestFactory().get("/style/")
-    request.user = SimpleNamespace(__str__=lambda: "ana@example.org")  # type: ignore[assignment]
+    request.user = SimpleNamespace(__str__=lambda: "ana@example.org", is_authenticated=False)  # type: ignore[assignment]
     request._messages = CookieStorage(request)  # type: ignore[attr-defined]
     return request
 

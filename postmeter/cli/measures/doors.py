@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 from django.utils import timezone
 
@@ -43,13 +44,17 @@ def door(port: int, *, database_url: str, group_commit: bool) -> Iterator[int]:
         "1",
     ]
     command += ["--log-level", "error", "--no-ws", "postmeter.config.asgi:application"]
-    process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
-    try:
-        _wait(port)
+    with _serving(command, environment, f"http://127.0.0.1:{port}/readyz"):
         yield port
-    finally:
-        process.terminate()
-        process.wait(30)
+
+
+@contextlib.contextmanager
+def simulator(port: int, folder: Path) -> Iterator[str]:
+    """A simulator, for its null carrier. The value is its address."""
+    command = [sys.executable, "-m", "postmeter.simulator", "--port", str(port), "--data", str(folder)]
+    url = f"http://127.0.0.1:{port}"
+    with _serving(command, dict(os.environ), f"{url}/control/clock"):
+        yield url
 
 
 def accept_http_single(
@@ -100,13 +105,25 @@ def _post(port: int, path: str, key: str, body: str) -> None:
         answer.read()
 
 
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with (
-            contextlib.suppress(urllib.error.URLError, OSError),
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2),
-        ):
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"no door on port {port}")
+@contextlib.contextmanager
+def _serving(command: list[str], environment: dict[str, str], answers_at: str) -> Iterator[None]:
+    """A process, from when it answers to the end of the block."""
+    process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
+    try:
+        deadline = time.monotonic() + 30
+        while not _answers(answers_at):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"nothing answers at {answers_at}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
