@@ -38,6 +38,14 @@ def looks_e164(text: str) -> bool:
     return _E164.fullmatch(text) is not None
 
 
+def for_people(e164: str) -> str:
+    """A number as people read it: "+1 415-555-0100". What is no number stays as it is."""
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(e164), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except NumberParseException:
+        return e164
+
+
 def normalize(text: str, region: str | None, *, field: str = "phone") -> str:
     """The E.164 spelling of a number as people write it. `region` ("US") is whose numbers lack a country code; None: nobody's.
 

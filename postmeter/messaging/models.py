@@ -3,6 +3,7 @@
 from django.db import models
 
 from postmeter.db.models import CustomerRow
+from postmeter.messaging.states import MACHINE, State
 
 
 class Message(CustomerRow):
@@ -39,6 +40,15 @@ class Message(CustomerRow):
     @property
     def total_micros(self) -> int:
         return self.price_micros + self.fee_micros
+
+    @property
+    def cost_micros(self) -> int:
+        """What it came to so far."""
+        return self.charged_micros - self.refunded_micros
+
+    @property
+    def is_open(self) -> bool:
+        return State(self.state) not in MACHINE.finals
 
 
 class Receipt(models.Model):

@@ -31,6 +31,10 @@ class Progress:
     refunded_micros: int
 
     @property
+    def cost_micros(self) -> int:
+        return self.charged_micros - self.refunded_micros
+
+    @property
     def total(self) -> int:
         return sum(self.states.values())
 
@@ -103,6 +107,52 @@ def quote_items(
     return list(rows[:at_most])
 
 
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How a quote's texts are encoded: messages and segments by encoding, and what a plainer spelling would save."""
+
+    encodings: tuple[tuple[str, int, int], ...]  # (encoding, messages, segments)
+    forced_by: str  # the characters that made texts UCS-2, the first of them
+    cheaper: int  # messages that could be spelled more cheaply
+    saves_micros: int
+
+
+@scoped
+def spelling(*, customer_id: int, quote_id: int) -> Spelling:
+    encodings = calls.rows(
+        """SELECT encoding, count(*), sum(segments)::bigint FROM messaging_quote_item
+           WHERE customer_id = %s AND quote_id = %s AND excluded_code = '' GROUP BY encoding ORDER BY encoding""",
+        [customer_id, quote_id],
+    )
+    cheaper, saves = calls.rows(
+        """SELECT count(*), coalesce(sum((price_micros + fee_micros) / segments * (segments - cheaper_segments)), 0)::bigint
+           FROM messaging_quote_item
+           WHERE customer_id = %s AND quote_id = %s AND excluded_code = '' AND cheaper_segments > 0""",
+        [customer_id, quote_id],
+    )[0]
+    forced = calls.rows(
+        """SELECT DISTINCT forced_by FROM messaging_quote_item
+           WHERE customer_id = %s AND quote_id = %s AND excluded_code = '' AND forced_by <> '' LIMIT 50""",
+        [customer_id, quote_id],
+    )
+    characters = "".join(dict.fromkeys("".join(row[0] for row in forced)))
+    return Spelling(tuple((row[0], row[1], row[2]) for row in encodings), characters[:12], cheaper, saves)
+
+
+@scoped
+def fitting(*, customer_id: int, quote_id: int, available_micros: int) -> tuple[int, int]:
+    """How many of a quote's messages this much credit covers, taken in order as the ledger does, and what they cost."""
+    left, count = max(available_micros, 0), 0
+    for (cost,) in calls.rows(
+        """SELECT price_micros + fee_micros FROM messaging_quote_item
+           WHERE customer_id = %s AND quote_id = %s AND excluded_code = '' ORDER BY position""",
+        [customer_id, quote_id],
+    ):
+        if cost <= left:
+            left, count = left - cost, count + 1
+    return count, max(available_micros, 0) - left
+
+
 @scoped
 def batch(*, customer_id: int, batch_id: int) -> Batch:
     found = Batch.objects.filter(customer_id=customer_id, id=batch_id).first()
@@ -134,6 +184,18 @@ def under_way(*, customer_id: int) -> dict[str, int]:
             [customer_id],
         )
     )
+
+
+@scoped
+def open_batches(*, customer_id: int, at_most: int = 5) -> list[Batch]:
+    """The lists that have not ended, the newest first."""
+    ids = calls.rows(
+        """SELECT DISTINCT batch_id FROM messaging_message WHERE customer_id = %s AND batch_id <> 0
+               AND (state = 'queued' OR state IN ('waiting', 'sending', 'sent', 'unknown'))
+           ORDER BY batch_id DESC LIMIT %s""",
+        [customer_id, at_most],
+    )
+    return list(Batch.objects.filter(customer_id=customer_id, id__in=[row[0] for row in ids]).order_by("-id"))
 
 
 @scoped

@@ -19,14 +19,14 @@ def add_refusal(form: forms.BaseForm, refusal: Refusal, fields: Mapping[str, str
     form.add_error(name if name in form.fields else None, str(refusal))
 
 
-def new_once() -> str:
-    """A one-time key for a form that acts: `<c-confirm once="…">` or `<input type="hidden" name="once">`."""
+def new_key() -> str:
+    """A one-time key for a form that acts: `<c-confirm key="…">` posts it as `key`."""
     return str(uuid4())
 
 
-def once_of(request: HttpRequest) -> UUID:
+def key_of(request: HttpRequest) -> UUID:
     """The form's one-time key, which operations take as their idempotency key. Raises BadInput if it is missing or mangled."""
     try:
-        return UUID(request.POST.get("once", ""))
+        return UUID(request.POST.get("key", ""))
     except ValueError:
         raise BadInput("This form has lost its key.", remedy="Go back, reload the page and try again.") from None

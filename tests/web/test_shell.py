@@ -164,11 +164,11 @@ def test_a_refusal_stands_beside_its_field_or_at_the_top() -> None:
 
 
 def test_a_form_without_its_key_is_refused() -> None:
-    key = forms.new_once()
-    assert str(forms.once_of(RequestFactory().post("/", {"once": key}))) == key
+    key = forms.new_key()
+    assert str(forms.key_of(RequestFactory().post("/", {"key": key}))) == key
     for bad in ("", "1", key[:-1]):
         with pytest.raises(BadInput):
-            forms.once_of(RequestFactory().post("/", {"once": bad}))
+            forms.key_of(RequestFactory().post("/", {"key": bad}))
 
 
 def test_cursor_pages_meet_without_gap_or_overlap() -> None:

@@ -95,6 +95,31 @@ def make(
     return quote
 
 
+def preview(*, customer_id: int, wanted: Sequence[Wanted], now: datetime, mode: str = "live") -> list[QuoteItem]:
+    """What `make` would say of each row, keeping nothing: for prices that change while one types."""
+    who = payer(customer_id=customer_id, mode=mode, now=now)
+    with scope.customer(customer_id):
+        return list(_items(customer_id, who, wanted))
+
+
+def again(*, customer_id: int, quote_id: int, actor: str, now: datetime, plainly: bool = False) -> Quote:
+    """The same list at today's prices; `plainly` takes the cheaper spelling where there is one. Raises NotFound."""
+    with scope.customer(customer_id):
+        old = Quote.objects.filter(customer_id=customer_id, id=quote_id).first()
+        items = list(QuoteItem.objects.filter(customer_id=customer_id, quote_id=quote_id).order_by("position"))
+    if old is None or not items:
+        raise NotFound("There is no such quote any more.", remedy="Upload the list again.")
+    wanted = [Wanted(item.given, (plainly and item.cheaper) or item.body, item.line, _problem(item)) for item in items]
+    return make(customer_id=customer_id, wanted=wanted, actor=actor, now=now, source=old.source)
+
+
+def _problem(item: QuoteItem) -> Refusal | None:
+    """What was wrong with the row itself. Who opted out and who is twice is looked up anew."""
+    if not item.excluded_code.startswith("bad_"):
+        return None
+    return BadInput(item.excluded_text, field=item.excluded_code.removeprefix("bad_"))
+
+
 def send(*, customer_id: int, quote_id: int, actor: str, now: datetime, mode: str = "live", whole: bool = True) -> Accepted:
     """Send a quote at its price, whatever the list costs by now. A second press answers the first one's messages.
 

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import format_amount, minor_digits
+from postmeter.kit.phone import for_people
 from postmeter.web import drawing
 
 register = template.Library()
@@ -76,6 +77,12 @@ def _zone_name(local: datetime) -> str:
 def public_id(row_id: int, prefix: str) -> str:
     """The id as the outside sees it: `{{ message.id|public_id:"SM" }}`."""
     return public_ids().encode(prefix, row_id)
+
+
+@register.filter
+def phone(e164: str) -> str:
+    """A number as people read it: "+1 415-555-0100"."""
+    return for_people(e164)
 
 
 # --- states
