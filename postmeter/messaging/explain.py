@@ -15,6 +15,7 @@ from postmeter.messaging.states import CANCELLABLE, MACHINE, State
 from postmeter.rating.price import ERROR_CLASSES
 
 _PROVIDERS = {"twilio": "Twilio"}
+_NAMED = 3  # characters that a sentence names
 
 _STANDS = {
     State.WAITING: "It waits for credit or for the recipient's consent, and goes out by itself when it may.",
@@ -124,9 +125,10 @@ def steps(trail: Trail) -> list[Step]:
     """Everything that happened, the oldest first: the acceptance, who said what, and the ledger's entries."""
     message = trail.message
     told = [Step(message.created_at, State.QUEUED, "Accepted", _measured(message))]
-    told += [_entry(entry, message) for entry in trail.entries]
+    told += [_entry(entry, message) for entry in trail.entries if entry.kind == "hold"]
     told += [_receipt(receipt, message) for receipt in trail.receipts]
-    return sorted(told, key=lambda step: step.at)  # stable: at one moment the order above
+    told += [_entry(entry, message) for entry in trail.entries if entry.kind != "hold"]
+    return sorted(told, key=lambda step: step.at)  # stable: what was said at a moment stands before what it cost
 
 
 def _with_provider(text: str, message: Message) -> str:
@@ -168,8 +170,8 @@ def _measured(message: Message) -> str:
     count = "1 segment" if message.segments == 1 else f"{message.segments} segments"
     if message.encoding != sms.Encoding.UCS2:
         return f"The text is {count} in {message.encoding}."
-    forcing = [it.character for it in sms.measure(message.body).forcing]
-    shown = ", ".join(f"“{character}”" for character in forcing[:5]) + (" and others" if len(forcing) > 5 else "")
+    forcing = [f"{it.character} ({it.name.lower()})" for it in sms.measure(message.body).forcing]
+    shown = ", ".join(forcing[:_NAMED]) + (f" and {len(forcing) - _NAMED} more" if len(forcing) > _NAMED else "")
     return f"The text is {count} in {message.encoding}, because of {shown}."
 
 
@@ -178,7 +180,7 @@ def _entry(entry: Entry, message: Message) -> Step:
     amount, held = entry.amount_micros, message.total_micros
     title, text, icon = _LEDGER[entry.kind]
     moved = {"hold": -amount, "post": held - amount, "void": held, "expire": held, "transfer": amount}[entry.kind]
-    return Step(entry.at, icon, title, text.format(amount=format_amount(amount, message.unit)), moved, entry.id)
+    return Step(entry.at, icon, title, text.format(amount=format_amount(amount, message.unit)), moved or None, entry.id)
 
 
 def _receipt(receipt: Receipt, message: Message) -> Step:

@@ -141,16 +141,14 @@ def spelling(*, customer_id: int, quote_id: int) -> Spelling:
 
 @scoped
 def fitting(*, customer_id: int, quote_id: int, available_micros: int) -> tuple[int, int]:
-    """How many of a quote's messages this much credit covers, taken in order as the ledger does, and what they cost."""
-    left, count = max(available_micros, 0), 0
-    for (cost,) in calls.rows(
-        """SELECT price_micros + fee_micros FROM messaging_quote_item
-           WHERE customer_id = %s AND quote_id = %s AND excluded_code = '' ORDER BY position""",
-        [customer_id, quote_id],
-    ):
-        if cost <= left:
-            left, count = left - cost, count + 1
-    return count, max(available_micros, 0) - left
+    """How many of a quote's messages this much credit covers, from the first on as the ledger takes them; and their cost."""
+    count, cost = calls.rows(
+        """SELECT count(*), coalesce(max(running), 0)::bigint FROM (
+               SELECT sum(price_micros + fee_micros) OVER (ORDER BY position) AS running FROM messaging_quote_item
+               WHERE customer_id = %s AND quote_id = %s AND excluded_code = '') AS items WHERE running <= %s""",
+        [customer_id, quote_id, available_micros],
+    )[0]
+    return count, cost
 
 
 @scoped

@@ -136,14 +136,14 @@ class Chart:
     peak: Bar | None
 
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720, 220, 84, 24, 188
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 220, 84, 20, 24, 188  # at the right half of the last label
 _MOST_LABELS = 8
 
 
 def day_chart(days: Sequence[tuple[date, int]]) -> Chart:
     """One bar a day; `days` are (day, micros) in order, without gaps."""
     highest = _round_up(max((micros for _, micros in days), default=0))
-    slot = (_WIDTH - _LEFT) / max(len(days), 1)
+    slot = (_WIDTH - _LEFT - _RIGHT) / max(len(days), 1)
     every = -(-len(days) // _MOST_LABELS) or 1
 
     def y(micros: int) -> float:

@@ -60,10 +60,20 @@ def when(moment: datetime | None, zone: str | None = None) -> SafeString:
 
     The zone is the active one (`django.utils.timezone.activate`) unless named: `{{ at|when:"Australia/Sydney" }}`.
     """
+    return _time(moment, zone, "j M Y, H:i")
+
+
+@register.filter
+def to_the_second(moment: datetime | None, zone: str | None = None) -> SafeString:
+    """`when` where the order within a minute matters: "23 Nov 2026, 11:46:05 AEDT"."""
+    return _time(moment, zone, "j M Y, H:i:s")
+
+
+def _time(moment: datetime | None, zone: str | None, form: str) -> SafeString:
     if moment is None:
         return format_html('<span class="muted">{}</span>', "not yet")
     local = timezone.localtime(moment, ZoneInfo(zone) if zone else None)
-    shown = f"{date_format(local, 'j M Y, H:i')} {_zone_name(local)}"
+    shown = f"{date_format(local, form)} {_zone_name(local)}"
     return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), shown)
 
 

@@ -29,6 +29,7 @@ def overview(request: MemberRequest) -> HttpResponse:
     shown: dict[str, Any] = {"figures": figures, "can_send": permissions.SEND in may}
     if figures:
         shown["spend"] = spend(customer_id, timezone.localdate())
+        shown["has_spent"] = any(micros for _, micros in shown["spend"])
         shown["runway_days"] = runway_days(figures, shown["spend"])
     if permissions.READ_MESSAGES in may:
         shown["under_way"] = messaging.under_way(customer_id=customer_id)
