@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from postmeter.cli import COMMANDS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DECISIONS = REPOSITORY / "docs" / "decisions"
 PARTS_OF_A_DECISION = ["Context", "Decision", "Consequences", "Alternatives", "How it is held"]
@@ -114,6 +116,36 @@ def test_every_test_that_a_document_names_is_there() -> None:
     named = {(name_of(path), name) for path in documents() for name in TEST_NAME.findall(path.read_text())}
     assert len(named) > 20
     assert not sorted((path, name) for path, name in named if name not in written)
+
+
+COMMAND = re.compile(r"(?:bin/postmeter|^postmeter|`postmeter|python -m postmeter\.cli) ([a-z]+)", re.MULTILINE)
+TARGET = re.compile(r"(?:^\s+|`|= )make ([a-z-]+)\b", re.MULTILINE)
+VARIABLE = re.compile(r"\bPOSTMETER_[A-Z_]*[A-Z]\b")
+
+
+def named_in_documents(pattern: re.Pattern[str]) -> set[str]:
+    return {name for path in documents() for name in pattern.findall(path.read_text())}
+
+
+def test_every_command_that_a_document_names_is_there() -> None:
+    named = named_in_documents(COMMAND)
+    assert named >= {"run", "verify", "ledger"}
+    assert named <= set(COMMANDS)
+
+
+def test_every_target_of_make_that_a_document_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    named = named_in_documents(TARGET)
+    assert named >= {"run", "test", "demo"}
+    assert named <= targets
+
+
+def test_every_variable_that_a_document_names_is_read_somewhere() -> None:
+    code = "".join(path.read_text() for folder in ("postmeter", "tests") for path in (REPOSITORY / folder).glob("**/*.py"))
+    code += (REPOSITORY / "Makefile").read_text()
+    named = named_in_documents(VARIABLE)
+    assert named >= {"POSTMETER_HOME", "POSTMETER_ID_KEY"}
+    assert not sorted(name for name in named if name not in code)
 
 
 # --- decisions
