@@ -90,7 +90,7 @@ BEGIN
                CASE u.action WHEN 'post' THEN u.amount ELSE 0 END, t.code, t.ref_id, p_now
         FROM unnest(p_hold_ids, p_actions, p_amounts) WITH ORDINALITY AS u(hold_id, action, amount, ord)
         JOIN ledger_transfer t ON t.customer_id = p_customer_id AND t.id BETWEEN v_low AND v_high AND t.id = u.hold_id AND t.pending
-        WHERE u.action <> 'post' OR (u.amount > 0 AND u.amount <= t.amount_micros)
+        WHERE u.action IN ('void', 'expire') OR (u.action = 'post' AND u.amount > 0 AND u.amount <= t.amount_micros)
         ORDER BY u.hold_id, u.ord
         ON CONFLICT (customer_id, hold_id) DO NOTHING RETURNING hold_id
     LOOP v_done := v_done || v_row.hold_id; END LOOP;
@@ -105,18 +105,21 @@ BEGIN
               WHERE r.customer_id = p_customer_id AND r.hold_id BETWEEN v_low AND v_high AND r.hold_id = ANY (v_done)
               GROUP BY r.credit_account_id) x
         WHERE a.customer_id = p_customer_id AND a.id = x.id AND a.limited;
+    -- The words are those that the rows would get one after the other: of several about one hold, the first that may resolve it does.
     SELECT array_agg(CASE
-            WHEN t.id IS NULL THEN 'not_found'
+            WHEN u.held_id IS NULL THEN 'not_found'
             WHEN u.action NOT IN ('post', 'void', 'expire') THEN 'bad_action'
-            WHEN u.hold_id = ANY (v_done) AND u.turn = 1 THEN 'ok'
-            WHEN r.hold_id IS NULL AND u.amount > t.amount_micros THEN 'exceeds_hold'
-            WHEN r.hold_id IS NULL THEN 'bad_amount'
+            WHEN u.hold_id = ANY (v_done) AND u.fits AND u.turn = 1 THEN 'ok'
+            WHEN (r.hold_id IS NULL OR u.hold_id = ANY (v_done) AND u.turn = 0) AND u.amount > u.held THEN 'exceeds_hold'
+            WHEN r.hold_id IS NULL OR u.hold_id = ANY (v_done) AND u.turn = 0 THEN 'bad_amount'
             WHEN r.action = u.action AND (u.action <> 'post' OR r.amount_micros = u.amount) THEN 'exists'
             ELSE 'already_' || CASE r.action WHEN 'post' THEN 'posted' WHEN 'void' THEN 'voided' ELSE 'expired' END
         END ORDER BY u.ord) INTO v_words
-        FROM (SELECT w.*, row_number() OVER (PARTITION BY w.hold_id ORDER BY w.ord) AS turn
-              FROM unnest(p_hold_ids, p_actions, p_amounts) WITH ORDINALITY AS w(hold_id, action, amount, ord)) u
-        LEFT JOIN ledger_transfer t ON t.customer_id = p_customer_id AND t.id BETWEEN v_low AND v_high AND t.id = u.hold_id AND t.pending
+        FROM (SELECT x.*, count(*) FILTER (WHERE x.fits) OVER (PARTITION BY x.hold_id ORDER BY x.ord) AS turn
+              FROM (SELECT w.*, h.id AS held_id, h.amount_micros AS held,
+                           w.action IN ('void', 'expire') OR (w.action = 'post' AND w.amount > 0 AND w.amount <= h.amount_micros) AS fits
+                    FROM unnest(p_hold_ids, p_actions, p_amounts) WITH ORDINALITY AS w(hold_id, action, amount, ord)
+                    LEFT JOIN ledger_transfer h ON h.customer_id = p_customer_id AND h.id BETWEEN v_low AND v_high AND h.id = w.hold_id AND h.pending) x) u
         LEFT JOIN ledger_resolution r ON r.customer_id = p_customer_id AND r.hold_id BETWEEN v_low AND v_high AND r.hold_id = u.hold_id;
     RETURN coalesce(v_words, '{}');
 END $$;
