@@ -289,14 +289,16 @@ def test_what_is_promised_to_fit_is_what_the_ledger_takes(cast: Cast, signed_in:
     assert [m.recipient for m in reversed(messages_of(clinic))] == [number(1), number(2)]
 
 
-def test_topping_up_leads_back_to_the_quote(cast: Cast, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_topping_up_suggests_what_is_missing_and_leads_back(
+    cast: Cast, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clinic = cast.clinic(credit_micros=0)
     monkeypatch.setattr(send_views.context, "address_of", lambda entry, seat: "/credit/add/")
     browser = signed_in(clinic.master)
     quote = typed(browser, number(1))
-    page = browser.get(quote).content.decode()
-    assert "/credit/add/?next=" in page
-    assert f"missing={EACH}" in page
+    assert f"/credit/add/?amount=10&amp;next={quote.replace('/', '%2F')}" in browser.get(quote).content.decode()
+    dear = typed(browser, "\n".join(number(n) for n in range(1_000)))
+    assert "/credit/add/?amount=11.4&amp;next=" in browser.get(dear).content.decode()
 
 
 # --- time and again

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.kit import csv
+from postmeter.kit.money import decimal_string, from_minor
 from postmeter.kit.refusals import BadInput, NotCovered, Refusal
 from postmeter.messaging import queries
 from postmeter.messaging.channels import sms
@@ -26,6 +27,7 @@ from postmeter.messaging.operations.cancel import cancel_batch
 from postmeter.messaging.operations.quote import Wanted
 from postmeter.messaging.queries import Progress
 from postmeter.messaging.states import MACHINE, State
+from postmeter.topups.operations import MINIMUM_MICROS
 from postmeter.topups.queries import Figures
 from postmeter.wallets import queries as wallets
 from postmeter.web import context, uploads
@@ -286,7 +288,9 @@ def _money_after(request: MemberRequest, found: Quote, figures: Figures) -> dict
         customer_id=request.seat.customer_id, quote_id=found.id, available_micros=figures.available_micros
     )
     top_up = context.address_of(context.TOP_UP, request.seat)
-    back = urlencode({"next": reverse("quote", args=[found.id]), "missing": str(missing)})
+    coin = from_minor(1, found.unit)
+    amount = decimal_string(max(-(-missing // coin) * coin, MINIMUM_MICROS))
+    back = urlencode({"amount": amount, "next": reverse("quote", args=[found.id])})
     return {
         "missing_micros": missing,
         "top_up": f"{top_up}?{back}" if top_up else "",

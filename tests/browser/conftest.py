@@ -1,0 +1,43 @@
+"""A browser, and a worker beside the stage. The database is prepared before the browser runs: its thread then has a loop."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.stage import PATIENCE_SECONDS, Stage
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def worker(stage: Stage) -> Iterator[None]:
+    """Dispatches what is queued, for as long as the run lasts."""
+    with (stage.folder / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "postmeter.config.worker"], env=stage.environment(worker=True), stdout=log, stderr=log
+        )
+    yield
+    process.terminate()
+    process.wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
