@@ -10,39 +10,51 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from postmeter.api import errors, messages, wallets
+from postmeter.api import (
+    batches,
+    errors,
+    invoices,
+    messages,
+    payment_methods,
+    price_lists,
+    quotes,
+    reference,
+    top_ups,
+    transactions,
+    wallets,
+)
 from postmeter.api.auth import Keys
 from postmeter.api.batcher import Batcher
 from postmeter.api.limits import Limits
-from postmeter.api.operation import Door
+from postmeter.api.openapi import document
+from postmeter.api.operation import Door, Operation
 from postmeter.api.threads import Threads
-from postmeter.kit.refusals import Refusal
 
-ENDPOINTS: list[HTTPRouteHandler] = [
-    messages.send_message,
-    messages.list_messages,
-    messages.get_message,
-    messages.get_trail,
-    messages.cancel_message,
-    wallets.list_wallets,
-    wallets.get_wallet,
-]
+_ROOMS = (messages, batches, quotes, wallets, transactions, top_ups, payment_methods, invoices, price_lists)
+ENDPOINTS = [each for room in _ROOMS for each in vars(room).values() if isinstance(each, HTTPRouteHandler)]
+OPERATIONS: list[Operation] = [each.opt["operation"] for each in ENDPOINTS]
 
 
 def create_app() -> Litestar:
     """The ASGI application. Its lifespan must run: it opens the threads and listens for revoked keys."""
     return Litestar(
-        ENDPOINTS,
+        [*ENDPOINTS, *reference.handlers(OPERATIONS)],
         openapi_config=None,
         lifespan=[_open],
-        exception_handlers={HTTPException: errors.refused_by_litestar, Refusal: errors.refused, Exception: errors.broken},
+        exception_handlers={HTTPException: errors.refused_by_litestar, Exception: errors.broken},
         logging_config=None,
     )
+
+
+def openapi_text() -> str:
+    """The OpenAPI document as it is served."""
+    return msgspec.json.format(msgspec.json.encode(document(OPERATIONS)), indent=2).decode() + "\n"
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from litestar import Request
+from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.response.base import ASGIResponse
 
@@ -15,6 +15,15 @@ from postmeter.kit.refusals import NotAllowed, Refusal
 
 log = logging.getLogger("postmeter.api")
 PROBLEM = "application/problem+json"
+
+
+class RowError(msgspec.Struct, kw_only=True):
+    """What is wrong with one row of a list; `position` counts from 0."""
+
+    position: int
+    field: str
+    detail: str
+    remedy: str
 
 
 class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -30,16 +39,7 @@ class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
     remedy: str | None = None
     needed: str | None = None
     unit: str | None = None
-    errors: list["RowError"] | None = None
-
-
-class RowError(msgspec.Struct, kw_only=True):
-    """What is wrong with one row of a list; `position` counts from 0."""
-
-    position: int
-    field: str
-    detail: str
-    remedy: str
+    errors: list[RowError] | None = None
 
 
 class Malformed(Refusal):
@@ -59,6 +59,12 @@ class MissingScope(NotAllowed):
     """This key may not do that."""
 
     code = "missing_scope"
+
+
+class LiveOnly(NotAllowed):
+    """Test keys do not buy and have no invoices."""
+
+    code = "live_only"
 
 
 class NoSuchAddress(Refusal):
@@ -126,7 +132,7 @@ def problem_of(refusal: Refusal, instance: str) -> Problem:
         code=kind.code,
         instance=instance,
         field=refusal.field,
-        remedy=refusal.remedy,
+        remedy=refusal.remedy or f"See {settings.PUBLIC_URL}/v1/docs.",
         needed=decimal_string(needed) if isinstance(needed, int) else None,
         unit=str(facts["unit"]) if "unit" in facts else None,
         errors=msgspec.convert(rows, list[RowError]) if rows else None,
@@ -135,15 +141,23 @@ def problem_of(refusal: Refusal, instance: str) -> Problem:
 
 def answer(request: Request[Any, Any, Any], refusal: Refusal, headers: dict[str, str] | None = None) -> ASGIResponse:
     """The response for a refusal, with the headers that its status calls for."""
-    headers = dict(headers or {})
-    if refusal.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if refusal.status in (429, 503):
-        headers.setdefault("Retry-After", str(refusal.facts.get("retry_after", 1)))
+    return ASGIResponse(
+        body=_body(request, refusal), headers=_headers(refusal, headers or {}), media_type=PROBLEM, status_code=refusal.status
+    )
+
+
+def _body(request: Request[Any, Any, Any], refusal: Refusal) -> bytes:
     # Addresses may hold anything that a client sent: only what prints is repeated.
     instance = request.scope["path"].encode("ascii", "backslashreplace").decode()[:200]
-    body = _encoder.encode(problem_of(refusal, instance))
-    return ASGIResponse(body=body, headers=headers, media_type=PROBLEM, status_code=refusal.status)
+    return _encoder.encode(problem_of(refusal, instance))
+
+
+def _headers(refusal: Refusal, headers: dict[str, str]) -> dict[str, str]:
+    if refusal.status == 401:
+        return {**headers, "WWW-Authenticate": "Bearer"}
+    if refusal.status in (429, 503):
+        return {"Retry-After": str(refusal.facts.get("retry_after", 1)), **headers}
+    return headers
 
 
 def refusal_of(error: Exception) -> Refusal:
@@ -155,19 +169,18 @@ def refusal_of(error: Exception) -> Refusal:
     return OutOfOrder(remedy="Try again later. With an Idempotency-Key nothing can happen twice.")
 
 
-def refused(request: Request[Any, Any, Any], error: Refusal) -> Any:
-    return answer(request, error)
-
-
-def refused_by_litestar(request: Request[Any, Any, Any], error: HTTPException) -> Any:
+def refused_by_litestar(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Addresses and methods that do not exist, bodies that are too large."""
-    kind = _BY_STATUS.get(error.status_code)
-    if kind is None:
-        return answer(
-            request, Malformed(remedy="See the reference for what this takes.") if error.status_code < 500 else refusal_of(error)
-        )
-    return answer(request, kind(remedy=f"See {settings.PUBLIC_URL}/v1/docs."), dict(error.headers or {}))
+    kind = _BY_STATUS.get(error.status_code, Malformed)
+    if error.status_code >= 500:
+        return broken(request, error)
+    return _respond(request, kind(remedy=f"See {settings.PUBLIC_URL}/v1/docs."), dict(error.headers or {}))
 
 
-def broken(request: Request[Any, Any, Any], error: Exception) -> Any:
-    return answer(request, refusal_of(error))
+def broken(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Anything that is not a refusal."""
+    return _respond(request, refusal_of(error), {})
+
+
+def _respond(request: Request[Any, Any, Any], refusal: Refusal, headers: dict[str, str]) -> Response[bytes]:
+    return Response(_body(request, refusal), media_type=PROBLEM, headers=_headers(refusal, headers), status_code=refusal.status)

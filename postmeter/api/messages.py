@@ -17,7 +17,7 @@ from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound
 from postmeter.ledger.queries import Entry
 from postmeter.messaging import models, queries
-from postmeter.messaging.explain import explain
+from postmeter.messaging.explain import Step, explain, steps
 from postmeter.messaging.operations import cancel
 from postmeter.messaging.operations.accept import Accepted, KeyReused, MessagingOff, NotCoveredList, Submission, submit_together
 from postmeter.messaging.states import State
@@ -111,7 +111,7 @@ class MessageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     batch: Annotated[str, Meta(max_length=64, description="Only those of this batch.")] | None = None
 
 
-class ReceiptShape(msgspec.Struct, kw_only=True):
+class MessageReceipt(msgspec.Struct, kw_only=True):
     """What somebody said about the message."""
 
     at: datetime
@@ -122,7 +122,7 @@ class ReceiptShape(msgspec.Struct, kw_only=True):
     error_code: str | None
 
 
-class EntryShape(msgspec.Struct, kw_only=True):
+class LedgerEntry(msgspec.Struct, kw_only=True):
     """One row of the ledger."""
 
     id: str
@@ -134,13 +134,24 @@ class EntryShape(msgspec.Struct, kw_only=True):
     credit_account: str
 
 
-class TrailShape(msgspec.Struct, kw_only=True):
+class TrailStep(msgspec.Struct, kw_only=True):
+    """One thing that happened."""
+
+    at: datetime
+    title: str
+    text: str
+    amount: Annotated[str | None, Meta(description="What the available balance gained or lost by it.", examples=["-0.0114"])]
+    entry: Annotated[str | None, Meta(description="The ledger's entry, where it is one.")]
+
+
+class MessageTrail(msgspec.Struct, kw_only=True):
     """Everything about one message: why (not) sent, when, who said what, and every movement of money."""
 
     message: Message
-    explanation: Annotated[list[str], Meta(description="The same in plain words.")]
-    receipts: list[ReceiptShape]
-    entries: list[EntryShape]
+    explanation: Annotated[list[str], Meta(description="What became of it, why, and what it cost, in plain words.")]
+    steps: Annotated[list[TrailStep], Meta(description="Everything that happened, the oldest first.")]
+    receipts: list[MessageReceipt]
+    entries: list[LedgerEntry]
     held: Amount
     charged: Amount
     refunded: Amount
@@ -244,7 +255,7 @@ def list_messages(call: Call[None, MessageQuery]) -> MessagePage:
         at_most=query.limit + 1,
         state=query.state,
         recipient=query.to,
-        batch_id=public_ids().decode("BA", query.batch) if query.batch else None,
+        batch_id=public_ids().decode("BA", query.batch) if query.batch is not None else None,
         sandbox=call.caller.mode == "test",
     )
     shown, cursor = page(rows, query.limit, "sm", lambda row: row.id)
@@ -263,17 +274,18 @@ def get_message(call: Call[None, None]) -> Message:
     of="SM",
     scope=READ_MESSAGES,
     summary="A message's trail",
-    answer=TrailShape,
+    answer=MessageTrail,
     refusals=(NotFound,),
 )
-def get_trail(call: Call[None, None]) -> TrailShape:
+def get_trail(call: Call[None, None]) -> MessageTrail:
     """Why it was or was not sent, when, what the provider said, what it cost, and which ledger entries."""
     _message(call)
     trail = queries.trail(customer_id=call.customer_id, message_id=call.id)
     shown = shape_of(trail.message)
-    return TrailShape(
+    return MessageTrail(
         message=shown,
         explanation=explain(trail),
+        steps=[_step(each) for each in steps(trail)],
         receipts=[_receipt(row) for row in trail.receipts],
         entries=[_entry(row) for row in trail.entries],
         held=shown.held,
@@ -339,8 +351,18 @@ def shape_of(row: models.Message) -> Message:
     )
 
 
-def _receipt(row: models.Receipt) -> ReceiptShape:
-    return ReceiptShape(
+def _step(row: Step) -> TrailStep:
+    return TrailStep(
+        at=row.at,
+        title=row.title,
+        text=row.text,
+        amount=None if row.micros is None else decimal_string(row.micros),
+        entry=public_ids().encode("LE", row.entry_id) if row.entry_id else None,
+    )
+
+
+def _receipt(row: models.Receipt) -> MessageReceipt:
+    return MessageReceipt(
         at=row.at,
         source=row.source,
         provider=row.provider or None,
@@ -350,9 +372,9 @@ def _receipt(row: models.Receipt) -> ReceiptShape:
     )
 
 
-def _entry(row: Entry) -> EntryShape:
+def _entry(row: Entry) -> LedgerEntry:
     ids = public_ids()
-    return EntryShape(
+    return LedgerEntry(
         id=ids.encode("LE", row.id),
         at=row.at,
         kind=row.kind,

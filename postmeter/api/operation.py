@@ -90,6 +90,7 @@ class Operation:
     refusals: tuple[type[Refusal], ...]
     largest: int
     is_list: bool
+    live_only: bool
     media_type: str
 
 
@@ -112,9 +113,11 @@ def operation(
     refusals: tuple[type[Refusal], ...] = (),
     largest: int = SMALL,
     is_list: bool = False,
+    live_only: bool = False,
     media_type: str = JSON,
 ) -> Callable[[Handler], HTTPRouteHandler]:
-    """Make an endpoint of a handler. `largest`: bytes of a body; `is_list`: works in the threads for long lists."""
+    """Make an endpoint of a handler. `largest`: bytes of a body; `is_list`: works in the threads for long lists;
+    `live_only`: test keys have no money of their own, so it is not for them."""
 
     def decorate(function: Handler) -> HTTPRouteHandler:
         described = Operation(
@@ -133,6 +136,7 @@ def operation(
             refusals,
             largest,
             is_list,
+            live_only,
             media_type,
         )
 
@@ -158,6 +162,8 @@ async def _run(request: Request[Any, Any, Any], operation: Operation, function: 
             raise errors.MissingScope(
                 f"This key may not do that: it lacks the scope {operation.scope}.", remedy="Use a key with that scope."
             )
+        if operation.live_only and caller.mode == "test":
+            raise errors.LiveOnly(remedy="Use a live key.")
         limits = door.limits.take(caller.key_id)
         call = await _call(request, operation, door, caller, said, now)
         reply = await _answer(call, operation, function)

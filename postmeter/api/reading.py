@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Meta
 
 from postmeter.api.errors import Malformed
 from postmeter.kit.refusals import BadInput
@@ -73,6 +74,21 @@ def read_query(query: bytes, wanted: type[S] | None) -> S | None:
         return msgspec.convert(given, wanted, strict=False)
     except msgspec.ValidationError as error:
         raise _bad_input(str(error)) from None
+
+
+Instant = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"}, examples=["2027-03-01T09:30:00Z"])]
+"""A time in a query string."""
+
+
+def instant(text: str, field: str) -> datetime:
+    """A time in a query string, in UTC. Raises BadInput."""
+    try:
+        at = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
+    except msgspec.ValidationError:
+        raise BadInput(
+            "This is not a time.", field=field, remedy="Write it as 2027-03-01T09:30:00Z, with its zone; + is %2B."
+        ) from None
+    return moment(at, field)
 
 
 def moment(at: datetime, field: str) -> datetime:

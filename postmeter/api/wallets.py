@@ -1,5 +1,7 @@
 """Wallets: what is in them."""
 
+from typing import Any
+
 import msgspec
 
 from postmeter.api.messages import Amount
@@ -45,7 +47,7 @@ def get_wallet(call: Call[None, None]) -> Wallet:
     return _shape(call.customer_id, wallet_of(call, call.id))
 
 
-def wallet_of(call: Call[None, None], wallet_id: int) -> models.Wallet:
+def wallet_of(call: Call[Any, Any], wallet_id: int) -> models.Wallet:
     """The wallet, if this key may see it."""
     found = queries.wallet(customer_id=call.customer_id, wallet_id=wallet_id)
     if not _is_for(call, found):
@@ -53,7 +55,7 @@ def wallet_of(call: Call[None, None], wallet_id: int) -> models.Wallet:
     return found
 
 
-def _is_for(call: Call[None, None], wallet: models.Wallet) -> bool:
+def _is_for(call: Call[Any, Any], wallet: models.Wallet) -> bool:
     return (wallet.kind == "sandbox") == (call.caller.mode == "test")
 
 

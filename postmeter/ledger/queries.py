@@ -122,6 +122,32 @@ def statement(*, customer_id: int, account_id: int, since: datetime, until: date
 
 
 @scoped
+def statement_page(
+    *, customer_id: int, account_id: int, since: datetime, until: datetime, after_id: int | None, at_most: int
+) -> Statement:
+    """Like `statement`, only the lines after the one with id `after_id`. Opening and closing are the whole span's."""
+    opening = balance_at(customer_id=customer_id, account_id=account_id, at=since)
+    closing = balance_at(customer_id=customer_id, account_id=account_id, at=until)
+    rows = calls.rows(
+        f"""SELECT id, at, code, ref_id, amount, other, (%(opening)s + running)::bigint FROM (
+                SELECT m.*, sum(amount) OVER (ORDER BY at, id) AS running FROM {_MOVED} m WHERE at >= %(since)s AND at < %(until)s
+            ) line
+            WHERE %(after)s::bigint IS NULL OR (at, id) > (SELECT at, id FROM {_MOVED} c WHERE id = %(after)s)
+            ORDER BY at, id LIMIT %(at_most)s""",  # noqa: S608
+        {
+            "customer": customer_id,
+            "account": account_id,
+            "opening": opening,
+            "since": since,
+            "until": until,
+            "after": after_id,
+            "at_most": at_most,
+        },
+    )
+    return Statement(opening, closing, tuple(Line(*row) for row in rows))
+
+
+@scoped
 def entries_of(*, customer_id: int, ref_id: int, hold_id: int | None = None) -> list[Entry]:
     """Every ledger row about one thing (a message, a payment): its hold, what became of it, and its transfers."""
     rows = calls.rows(

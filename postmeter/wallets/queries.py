@@ -59,3 +59,13 @@ def balance(*, customer_id: int, wallet: Wallet) -> WalletBalance:
 def statement(*, customer_id: int, wallet: Wallet, since: datetime, until: datetime) -> ledger.Statement:
     """The wallet's movements in [since, until): opening + movements = closing."""
     return ledger.statement(customer_id=customer_id, account_id=wallet.account_id, since=since, until=until)
+
+
+@scoped
+def statement_page(
+    *, customer_id: int, wallet: Wallet, since: datetime, until: datetime, after_id: int | None, at_most: int
+) -> ledger.Statement:
+    """A page of the statement: the lines after the one with id `after_id`; opening and closing are the whole span's."""
+    return ledger.statement_page(
+        customer_id=customer_id, account_id=wallet.account_id, since=since, until=until, after_id=after_id, at_most=at_most
+    )
