@@ -140,7 +140,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
 
 def _examples(operations: Iterable[Operation]) -> dict[str, Any]:
     """One problem of each code."""
-    found = {}
+    found: dict[str, Any] = {}
     for kind in sorted({kind for each in operations for kind in refusals_of(each)}, key=lambda kind: (kind.status, kind.code)):
         title = (kind.__doc__ or "").strip().splitlines()[0]
         value = {"type": f"/v1/docs#{kind.code}", "title": title, "status": kind.status, "detail": title, "code": kind.code}
