@@ -1,6 +1,5 @@
 """The stage: our doors and a simulator as processes of their own, on the test's database."""
 
-import json
 import os
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import pytest
 from django.conf import settings
 from django.db import connection
 
@@ -29,12 +29,6 @@ class Stage:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = Path(tempfile.mkdtemp(prefix="postmeter-stage-"))
-        os.environ.update(
-            SIMULATOR_TWILIO_ACCOUNT_SID=settings.TWILIO["account_sid"],
-            SIMULATOR_TWILIO_AUTH_TOKEN=settings.TWILIO["auth_token"],
-            SIMULATOR_STRIPE_SECRET_KEY=settings.STRIPE["secret_key"],
-            SIMULATOR_STRIPE_WEBHOOK_SECRET=settings.STRIPE["webhook_secret"],
-        )
         self.simulator = SimulatorProcess(
             self.folder / "simulator",
             stripe_webhook_url=f"{self.url}/callbacks/stripe",
@@ -44,7 +38,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         settings.PUBLIC_URL = self.url
-        self.simulator.start()
+        self.start_simulator()
         settings.TWILIO["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
         self.open_doors()
         return self
@@ -52,6 +46,19 @@ class Stage:
     def __exit__(self, *failure: object) -> None:
         self.close_doors()
         self.simulator.stop()
+
+    def start_simulator(self) -> None:
+        """With our credentials, in its own environment only: other tests start simulators with their defaults."""
+        ours = {
+            "SIMULATOR_TWILIO_ACCOUNT_SID": settings.TWILIO["account_sid"],
+            "SIMULATOR_TWILIO_AUTH_TOKEN": settings.TWILIO["auth_token"],
+            "SIMULATOR_STRIPE_SECRET_KEY": settings.STRIPE["secret_key"],
+            "SIMULATOR_STRIPE_WEBHOOK_SECRET": settings.STRIPE["webhook_secret"],
+        }
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in ours.items():
+                patched.setenv(name, value)
+            self.simulator.start()
 
     def open_doors(self) -> None:
         """Start the web process and wait until it answers."""
@@ -119,9 +126,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def log_of(stage: Stage, path: str = "/messages") -> list[dict[str, object]]:
-    """The simulator's ground truth."""
-    found = stage.simulator.control("GET", path)
-    return list(found.get("messages", found)) if isinstance(found, dict) else json.loads(json.dumps(found))
