@@ -14,6 +14,8 @@ REACTIONS = {
     "consent.opted_in": [],
     "consent.opted_out": [],
     "customer.created": [],
+    "customer.messaging_off": [],
+    "customer.messaging_on": [],
     "invoice.mailed": [],
     "member.added": [],
     "member.left": [],

@@ -117,6 +117,21 @@ def remove_member(*, customer_id: int, member_id: int, now: datetime, actor: str
     events.record("member.left", customer_id=customer_id, subject_id=member_id, now=now, actor=actor)
 
 
+def rename_person(*, user_id: int, name: str) -> None:
+    """Change what a person is called, at every customer they have a seat at. Raises BadInput."""
+    if not name.strip() or len(name) > 200:
+        raise BadInput("Write your name.", field="name", remedy="Up to 200 characters.")
+    User.objects.filter(id=user_id).update(name=name.strip())
+
+
+@scoped
+def switch_messaging(*, customer_id: int, enabled: bool, now: datetime, actor: str) -> None:
+    """Accept new messages, or none. What was accepted before goes its way."""
+    if Customer.objects.filter(id=customer_id).exclude(messaging_enabled=enabled).update(messaging_enabled=enabled):
+        kind = "customer.messaging_on" if enabled else "customer.messaging_off"
+        events.record(kind, customer_id=customer_id, subject_id=customer_id, now=now, actor=actor)
+
+
 @scoped
 def create_api_key(
     *, customer_id: int, name: str, mode: str, scopes: Iterable[str], now: datetime, actor: str, expires_in_days: int | None = 365

@@ -30,3 +30,8 @@ BY_ROLE: dict[Role, frozenset[str]] = {
 
 def of_roles(roles: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*(BY_ROLE[Role(role)] for role in roles))
+
+
+def roles_within(held: frozenset[str]) -> list[Role]:
+    """The roles that somebody with these permissions may give: none that can do more than they can."""
+    return [role for role, permissions in BY_ROLE.items() if permissions <= held]

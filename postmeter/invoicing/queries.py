@@ -1,5 +1,7 @@
 """Reads of invoices."""
 
+from collections.abc import Collection
+
 from postmeter.db.scope import scoped
 from postmeter.invoicing.models import Invoice
 from postmeter.kit.refusals import NotFound
@@ -18,3 +20,8 @@ def invoices(*, customer_id: int, before: int | None = None, at_most: int = 50) 
     """The newest first; `before` is the id of the last one seen."""
     rows = Invoice.objects.filter(customer_id=customer_id).order_by("-id")
     return list((rows.filter(id__lt=before) if before else rows)[:at_most])
+
+
+@scoped
+def invoices_named(*, customer_id: int, invoice_ids: Collection[int]) -> dict[int, Invoice]:
+    return {row.id: row for row in Invoice.objects.filter(customer_id=customer_id, id__in=invoice_ids)}

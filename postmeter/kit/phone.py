@@ -5,9 +5,18 @@ the simulator use, and lists of assigned ranges are always behind. Whether a num
 """
 
 import re
+from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult, shortnumberinfo
+from phonenumbers import (
+    CountryCodeSource,
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberType,
+    ValidationResult,
+    geocoder,
+    shortnumberinfo,
+)
 
 from postmeter.kit.refusals import BadInput
 
@@ -137,3 +146,12 @@ def _refuse_costly(number: PhoneNumber, spelled: str, field: str) -> None:
         kind = "premium-rate or satellite"
     if kind:
         raise _bad(f"{spelled} is a {kind} number.", field, "Messages to such numbers are blocked. Write the number of a person.")
+
+
+@lru_cache(maxsize=512)
+def country_name(region: str) -> str:
+    """The English name of a country ("AU" is Australia); "001" is everywhere. The letters themselves where it has no name."""
+    if region == "001":
+        return "Everywhere"
+    example = phonenumbers.example_number(region)
+    return (example and geocoder.country_name_for_number(example, "en")) or region

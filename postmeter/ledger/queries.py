@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from postmeter.db import calls
 from postmeter.db.scope import scoped
@@ -119,6 +119,56 @@ def statement(*, customer_id: int, account_id: int, since: datetime, until: date
         running += amount
         lines.append(Line(id_, at, code, ref_id, amount, other, running))
     return Statement(opening, running, tuple(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class DaySum:
+    """What moved an account on one day for one reason and in one direction, with the balance after it."""
+
+    day: date
+    code: str
+    count: int
+    ref_id: int  # of the last movement; the only one where count is 1
+    amount_micros: int
+    balance_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class DailyStatement:
+    """opening + sums = closing, over [since, until)."""
+
+    opening_micros: int
+    closing_micros: int
+    sums: tuple[DaySum, ...]
+
+
+@scoped
+def daily_statement(
+    *, customer_id: int, account_id: int, since: datetime, until: datetime, time_zone: str, singly: Sequence[str] = ()
+) -> DailyStatement:
+    """A statement that stays short however many movements there are: summed by day in that zone, code and direction.
+
+    Movements with a code in `singly` each keep a line of their own.
+    """
+    opening = balance_at(customer_id=customer_id, account_id=account_id, at=since)
+    rows = calls.rows(
+        f"""SELECT (at AT TIME ZONE %(zone)s)::date AS day, code, count(*), max(ref_id), sum(amount)::bigint FROM {_MOVED} m
+            WHERE at >= %(since)s AND at < %(until)s
+            GROUP BY 1, code, amount > 0, CASE WHEN code = ANY (%(singly)s) THEN id ELSE 0 END ORDER BY 1, max(at), max(id)""",  # noqa: S608
+        {
+            "customer": customer_id,
+            "account": account_id,
+            "since": since,
+            "until": until,
+            "zone": time_zone,
+            "singly": list(singly),
+        },
+    )
+    sums, running = [], opening
+    for day, code, count, ref_id, amount in rows:
+        running += amount
+        sums.append(DaySum(day, code, count, ref_id, amount, running))
+    return DailyStatement(opening, running, tuple(sums))
 
 
 @scoped

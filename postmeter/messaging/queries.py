@@ -1,6 +1,6 @@
 """Reads of messages, quotes and batches."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -78,6 +78,11 @@ def messages(
     if sandbox is not None:
         rows = rows.filter(provider="sandbox") if sandbox else rows.exclude(provider="sandbox")
     return list(rows[:at_most])
+
+
+@scoped
+def messages_named(*, customer_id: int, message_ids: Collection[int]) -> dict[int, Message]:
+    return {row.id: row for row in Message.objects.filter(customer_id=customer_id, id__in=message_ids)}
 
 
 @scoped

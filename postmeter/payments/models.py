@@ -67,6 +67,7 @@ class Payment(CustomerRow):
     created_by = models.TextField()
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
+    asked_at = models.DateTimeField(null=True)  # when the gateway was last asked what became of it
 
     class Meta:
         db_table = "payments_payment"

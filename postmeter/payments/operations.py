@@ -11,6 +11,7 @@ from django.db import connection
 
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
+from postmeter.db.public_ids import public_ids
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.money import from_minor, to_minor
@@ -19,6 +20,8 @@ from postmeter.payments import gateways
 from postmeter.payments.gateways import Charge, Gateway, GatewayDown, Outcome
 from postmeter.payments.models import GatewayCustomer, MethodSetup, Payment, PaymentMethod
 from postmeter.payments.states import MACHINE, PaymentState
+
+MISMATCH = "mismatch"
 
 
 class GatewayUnavailable(Refusal):
@@ -33,7 +36,10 @@ def gateway(name: str = "stripe") -> Gateway:
 
 
 def start_setup(*, customer_id: int, actor: str, success_url: str, cancel_url: str, now: datetime) -> tuple[int, str]:
-    """Begin adding a card. Returns the setup's id and the address of the gateway's hosted page."""
+    """Begin adding a card. Returns the setup's id and the address of the gateway's hosted page.
+
+    SETUP in `success_url` becomes the visit's public id (CS…). Raises GatewayUnavailable.
+    """
     customer_ref = _gateway_customer(customer_id, now)
     with scope.customer(customer_id):
         setup = MethodSetup(customer_id=customer_id, id=calls.next_id(), gateway="stripe", created_by=actor, created_at=now)
@@ -43,7 +49,7 @@ def start_setup(*, customer_id: int, actor: str, success_url: str, cancel_url: s
         session_ref, url = gateway().start_setup(
             key=f"setup-{setup.id}",
             customer_ref=customer_ref,
-            success_url=success_url.replace("SETUP", str(setup.id)),
+            success_url=success_url.replace("SETUP", public_ids().encode("CS", setup.id)),
             cancel_url=cancel_url,
             facts=facts,
         )
@@ -189,24 +195,14 @@ def apply(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime)
     payment = Payment.objects.select_for_update().filter(customer_id=customer_id, id=payment_id).first()
     if payment is None:
         raise NotFound("There is no such payment.")
-    target = outcome.state
-    if target is PaymentState.SUCCEEDED and not _as_asked(payment, outcome):
-        events.record(
-            "payment.mismatch",
-            customer_id=customer_id,
-            subject_id=payment_id,
-            now=now,
-            data={"amount_minor": outcome.amount_minor, "currency": outcome.currency},
-        )
-        target = PaymentState.UNKNOWN
-    source = PaymentState(payment.state)
+    if outcome.state is PaymentState.SUCCEEDED and not _as_asked(payment, outcome):
+        outcome = _disbelieved(payment, outcome, now)
+    target, source = outcome.state, PaymentState(payment.state)
     if source is PaymentState.CREATED and target is not PaymentState.CANCELLED:
         # A callback can overtake the write that says we are calling.
         source = PaymentState.CALLING
     if not MACHINE.allows(source, target):
-        if outcome.ref and not payment.gateway_ref:
-            payment.gateway_ref = outcome.ref
-            payment.save(update_fields=["gateway_ref"])
+        _keep_what_is_new(payment, outcome)
         return payment, False
     payment.state = target
     payment.gateway_ref = outcome.ref or payment.gateway_ref
@@ -222,6 +218,35 @@ def apply(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime)
         data={"code": outcome.code} if outcome.code else {},
     )
     return payment, True
+
+
+def _keep_what_is_new(payment: Payment, outcome: Outcome) -> None:
+    payment.gateway_ref = payment.gateway_ref or outcome.ref
+    if payment.state == outcome.state:
+        payment.action_url = outcome.action_url or payment.action_url
+        payment.failure_code, payment.failure_text = outcome.code, outcome.text
+    payment.save(update_fields=["gateway_ref", "action_url", "failure_code", "failure_text"])
+
+
+def _disbelieved(payment: Payment, outcome: Outcome, now: datetime) -> Outcome:
+    """A success of another amount or currency: told once, and kept open until a person has looked (F27)."""
+    if payment.failure_code != MISMATCH:
+        events.record(
+            "payment.mismatch",
+            customer_id=payment.customer_id,
+            subject_id=payment.id,
+            now=now,
+            data={"amount_minor": outcome.amount_minor, "currency": outcome.currency},
+        )
+    return Outcome(
+        PaymentState.UNKNOWN, ref=outcome.ref, code=MISMATCH, text="The payment service took another amount than we asked for."
+    )
+
+
+@scoped
+def note_asked(*, customer_id: int, payment_id: int, now: datetime) -> None:
+    """Write down that the gateway is being asked about a payment, so that the next question waits its turn."""
+    Payment.objects.filter(customer_id=customer_id, id=payment_id).update(asked_at=now)
 
 
 @scoped

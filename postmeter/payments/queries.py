@@ -1,11 +1,15 @@
 """Reads of payment methods and payments."""
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.payments.models import Payment, PaymentMethod
 from postmeter.payments.states import OPEN
+
+ANSWER_EXPECTED_IN = timedelta(minutes=2)
+ASK_AT_LEAST_EVERY = timedelta(minutes=15)
 
 
 @scoped
@@ -40,7 +44,25 @@ def payments(*, customer_id: int, payment_ids: list[int]) -> dict[int, Payment]:
 
 
 @scoped
-def open_payments(*, customer_id: int, changed_before: datetime) -> list[Payment]:
-    """Payments without an end that nobody has heard of lately."""
-    rows = Payment.objects.filter(customer_id=customer_id, state__in=[str(s) for s in OPEN], changed_at__lt=changed_before)
-    return list(rows.order_by("changed_at"))
+def methods_named(*, customer_id: int, method_ids: Collection[int]) -> dict[int, PaymentMethod]:
+    """Methods by id, removed ones too: old payments name them."""
+    return {row.id: row for row in PaymentMethod.objects.filter(customer_id=customer_id, id__in=method_ids)}
+
+
+@scoped
+def due_to_ask(*, customer_id: int, now: datetime) -> list[Payment]:
+    """Payments without an end whose turn to be asked about has come, the longest silent first.
+
+    The pauses double from two minutes to a quarter of an hour: a bank debit is under way for days, and asking all the
+    time would be refused when it matters.
+    """
+    rows = Payment.objects.filter(customer_id=customer_id, state__in=[str(s) for s in OPEN]).order_by("changed_at")
+    return [row for row in rows if now - _last_heard(row) >= _pause(row)]
+
+
+def _last_heard(payment: Payment) -> datetime:
+    return max(payment.changed_at, payment.asked_at or payment.changed_at)
+
+
+def _pause(payment: Payment) -> timedelta:
+    return min(max(_last_heard(payment) - payment.created_at, ANSWER_EXPECTED_IN), ASK_AT_LEAST_EVERY)

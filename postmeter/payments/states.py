@@ -23,10 +23,11 @@ MACHINE = Machine(
         S.CREATED: frozenset({S.CALLING, S.CANCELLED}),
         S.CALLING: frozenset({S.PROCESSING, S.REQUIRES_ACTION, S.UNKNOWN, S.SUCCEEDED, S.DECLINED}),
         S.UNKNOWN: frozenset({S.PROCESSING, S.REQUIRES_ACTION, S.SUCCEEDED, S.DECLINED, S.CANCELLED}),
-        S.REQUIRES_ACTION: frozenset({S.PROCESSING, S.SUCCEEDED, S.DECLINED, S.CANCELLED}),
-        S.PROCESSING: frozenset({S.SUCCEEDED, S.DECLINED}),
+        S.REQUIRES_ACTION: frozenset({S.PROCESSING, S.UNKNOWN, S.SUCCEEDED, S.DECLINED, S.CANCELLED}),
+        S.PROCESSING: frozenset({S.UNKNOWN, S.SUCCEEDED, S.DECLINED}),
         S.SUCCEEDED: frozenset(),
-        S.DECLINED: frozenset(),
+        # A decline can be overtaken: the gateway's last word is money that was taken, and it is credited.
+        S.DECLINED: frozenset({S.SUCCEEDED}),
         S.CANCELLED: frozenset(),
     },
 )

@@ -1,5 +1,6 @@
 """Every write about top-ups: payment, wallet and invoice in one transaction, and never a gateway call inside one."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,6 +17,7 @@ from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.payments import operations as payments
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.gateways import GatewayDown, Outcome
+from postmeter.payments.models import Payment
 from postmeter.payments.states import PaymentState
 from postmeter.topups.models import TopUp
 from postmeter.wallets import operations as wallet_operations
@@ -24,7 +26,6 @@ from postmeter.wallets import queries as wallets
 MINIMUM_MICROS = 10 * MICROS  # S-015
 MAXIMUM_MICROS = 50_000 * MICROS
 KEY_GOOD_FOR = timedelta(hours=23)  # Stripe keeps idempotency keys for 24 hours; ours stop being repeated before that
-ANSWER_EXPECTED_IN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _intend(
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
     known = TopUp.objects.filter(customer_id=customer_id, key=key).first()
     if known:
-        return _same(known, wallet_id, amount_micros)
+        return _same(known, wallet_id, method_id, amount_micros)
     check_amount(amount_micros, wallet.unit)
     if wallet.kind == "sandbox":
         raise BadInput("The sandbox is not bought for.", field="wallet", remedy="Choose the live wallet.")
@@ -108,7 +109,7 @@ def _intend(
         ],
     )
     if not added:
-        return _same(TopUp.objects.get(customer_id=customer_id, key=key), wallet_id, amount_micros)
+        return _same(TopUp.objects.get(customer_id=customer_id, key=key), wallet_id, method_id, amount_micros)
     payment = payments.create(
         customer_id=customer_id,
         method=method,
@@ -195,43 +196,77 @@ def purchase(*, customer_id: int, top_up_id: int) -> Purchase:
 
 
 def resume(*, customer_id: int, now: datetime) -> int:
-    """Find out what became of payments that nobody has heard of: the reconciler's work. Returns how many were asked about.
+    """Find out what became of payments that nobody has heard of: the reconciler's work. Returns how many were asked about."""
+    due = payment_queries.due_to_ask(customer_id=customer_id, now=now)
+    for payment in due:
+        _ask(payment, now)
+    return len(due)
 
-    Within the key's life the same question is put again with the same key, which cannot charge twice; after it the
-    gateway is only asked what it has. Nothing here goes on to another card.
+
+def ask(*, customer_id: int, top_up_id: int, now: datetime) -> Purchase:
+    """Where a purchase stands, after asking the gateway if the bank was to be visited: for the way back from there."""
+    with scope.customer(customer_id):
+        payment = payment_queries.payment(customer_id=customer_id, payment_id=_top_up(customer_id, top_up_id).payment_id)
+    if payment.state == PaymentState.REQUIRES_ACTION:
+        _ask(payment, now)
+    return purchase(customer_id=customer_id, top_up_id=top_up_id)
+
+
+def give_up(*, customer_id: int, top_up_id: int, now: datetime) -> Purchase:
+    """Call off a purchase that waits for the cardholder at the bank. If it was paid meanwhile, it is credited instead.
+
+    Raises GatewayUnavailable. In any other state nothing happens: money that may be under way is not called off.
     """
-    asked = 0
-    for payment in payment_queries.open_payments(customer_id=customer_id, changed_before=now - ANSWER_EXPECTED_IN):
-        state, young = PaymentState(payment.state), now - payment.created_at < KEY_GOOD_FOR
-        if state is PaymentState.CREATED:
-            # The process died before it asked anybody. The buyer has pressed OK, so within the key's life we go on.
-            if young:
-                charge(customer_id=customer_id, top_up_id=payment.subject_id, now=now)
-            else:
-                payments.cancel(customer_id=customer_id, payment_id=payment.id, now=now)
-                _fail(customer_id=customer_id, top_up_id=payment.subject_id, now=now)
-        elif state in (PaymentState.CALLING, PaymentState.UNKNOWN) and young and not payment.gateway_ref:
-            charge(customer_id=customer_id, top_up_id=payment.subject_id, now=now, again=True)
-        else:
-            _look(payment.customer_id, payment.id, payment.gateway, payment.gateway_ref, now)
-        asked += 1
-    return asked
+    with scope.customer(customer_id):
+        payment = payment_queries.payment(customer_id=customer_id, payment_id=_top_up(customer_id, top_up_id).payment_id)
+    if payment.state == PaymentState.REQUIRES_ACTION:
+        try:
+            outcome = payments.gateway(payment.gateway).cancel(ref=payment.gateway_ref)
+        except GatewayDown as error:
+            raise payments.GatewayUnavailable(remedy="Nothing was charged. Try again in a minute.") from error
+        settle(customer_id=customer_id, payment_id=payment.id, outcome=outcome, now=now)
+    return purchase(customer_id=customer_id, top_up_id=top_up_id)
 
 
-def _look(customer_id: int, payment_id: int, gateway: str, ref: str, now: datetime) -> None:
-    payment = payment_queries.payment(customer_id=customer_id, payment_id=payment_id)
+def _ask(payment: Payment, now: datetime) -> None:
+    """Within the key's life a question that got no answer is put again with the same key, which cannot charge twice;
+    after it the gateway is only asked what it has. Nothing here goes on to another card.
+    """
+    customer_id, top_up_id = payment.customer_id, payment.subject_id
+    state, young = PaymentState(payment.state), now - payment.created_at < KEY_GOOD_FOR
+    if state is PaymentState.CREATED and young:
+        # The process died before it asked anybody. The buyer has pressed OK, so within the key's life we go on.
+        charge(customer_id=customer_id, top_up_id=top_up_id, now=now)
+    elif state is PaymentState.CREATED:
+        _never_asked(customer_id=customer_id, payment_id=payment.id, top_up_id=top_up_id, now=now)
+    elif state in (PaymentState.CALLING, PaymentState.UNKNOWN) and young and not payment.gateway_ref:
+        charge(customer_id=customer_id, top_up_id=top_up_id, now=now, again=True)
+    elif state is PaymentState.REQUIRES_ACTION and not young:
+        # Nobody came to the bank's page for a day: the purchase must not stand as incoming for ever.
+        payments.note_asked(customer_id=customer_id, payment_id=payment.id, now=now)
+        with suppress(payments.GatewayUnavailable):
+            give_up(customer_id=customer_id, top_up_id=top_up_id, now=now)
+    else:
+        _look(payment, now)
+
+
+def _look(payment: Payment, now: datetime) -> None:
+    customer_id = payment.customer_id
+    payments.note_asked(customer_id=customer_id, payment_id=payment.id, now=now)
     try:
-        outcome = payments.gateway(gateway).fetch(ref=ref, facts=payments.facts_of(payment))
+        outcome = payments.gateway(payment.gateway).fetch(ref=payment.gateway_ref, facts=payments.facts_of(payment))
     except GatewayDown:
         return
     if outcome is not None:
-        settle(customer_id=customer_id, payment_id=payment_id, outcome=outcome, now=now)
+        settle(customer_id=customer_id, payment_id=payment.id, outcome=outcome, now=now)
 
 
 @scoped
-def _fail(*, customer_id: int, top_up_id: int, now: datetime) -> None:
-    TopUp.objects.filter(customer_id=customer_id, id=top_up_id, state="pending").update(state="failed")
-    events.record("top_up.failed", customer_id=customer_id, subject_id=top_up_id, now=now, data={"code": "not_asked"})
+def _never_asked(*, customer_id: int, payment_id: int, top_up_id: int, now: datetime) -> None:
+    """End a purchase that nobody was asked about. A process that asks just now comes first: then nothing is given up."""
+    if payments.cancel(customer_id=customer_id, payment_id=payment_id, now=now):
+        TopUp.objects.filter(customer_id=customer_id, id=top_up_id).update(state="failed")
+        events.record("top_up.failed", customer_id=customer_id, subject_id=top_up_id, now=now, data={"code": "not_asked"})
 
 
 def return_url(top_up: TopUp) -> str:
@@ -246,9 +281,10 @@ def _top_up(customer_id: int, top_up_id: int) -> TopUp:
     return found
 
 
-def _same(known: TopUp, wallet_id: int, amount_micros: int) -> TopUp:
-    if (known.wallet_id, known.amount_micros) != (wallet_id, amount_micros):
-        raise Conflict("This purchase was made with another amount.", field="key", remedy="Start a new purchase.")
+def _same(known: TopUp, wallet_id: int, method_id: int, amount_micros: int) -> TopUp:
+    payment = payment_queries.payment(customer_id=known.customer_id, payment_id=known.payment_id)
+    if (known.wallet_id, known.amount_micros, payment.method_id) != (wallet_id, amount_micros, method_id):
+        raise Conflict("This purchase was made with another amount or card.", field="key", remedy="Start a new purchase.")
     return known
 
 

@@ -1,10 +1,17 @@
 """Reads of top-ups, and the four figures of a wallet."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Sum
 
 from postmeter.db.scope import scoped
+from postmeter.invoicing import queries as invoicing
+from postmeter.invoicing.models import Invoice
+from postmeter.kit.refusals import NotFound
+from postmeter.payments import queries as payments
+from postmeter.payments.models import Payment, PaymentMethod
 from postmeter.topups.models import TopUp
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
@@ -45,6 +52,53 @@ def top_ups(*, customer_id: int, before: int | None = None, at_most: int = 50) -
     """The newest first; `before` is the id of the last one seen."""
     rows = TopUp.objects.filter(customer_id=customer_id).order_by("-id")
     return list((rows.filter(id__lt=before) if before else rows)[:at_most])
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A top-up with what people ask about it: how it was paid, with which card, and its invoice."""
+
+    top_up: TopUp
+    payment: Payment
+    method: PaymentMethod
+    invoice: Invoice | None
+
+    @property
+    def id(self) -> int:
+        return self.top_up.id
+
+
+@scoped
+def history(*, customer_id: int, before: int | None = None, at_most: int = 50) -> list[Bought]:
+    """Purchases, the newest first; `before` is the id of the last one seen."""
+    return _bought(customer_id, top_ups(customer_id=customer_id, before=before, at_most=at_most))
+
+
+@scoped
+def bought(*, customer_id: int, top_up_id: int) -> Bought:
+    """One purchase. Raises NotFound."""
+    found = _bought(customer_id, list(TopUp.objects.filter(customer_id=customer_id, id=top_up_id)))
+    if not found:
+        raise NotFound("There is no such top-up.")
+    return found[0]
+
+
+@scoped
+def lately(*, customer_id: int, amount_micros: int, since: datetime, besides: UUID) -> TopUp | None:
+    """The last other purchase of this amount since then that did not fail: whoever buys again may not know of it."""
+    rows = TopUp.objects.filter(customer_id=customer_id, amount_micros=amount_micros, created_at__gte=since)
+    return rows.exclude(state="failed").exclude(key=besides).order_by("-id").first()
+
+
+def _bought(customer_id: int, rows: list[TopUp]) -> list[Bought]:
+    paid = payments.payments(customer_id=customer_id, payment_ids=[row.payment_id for row in rows])
+    cards = payments.methods_named(customer_id=customer_id, method_ids={payment.method_id for payment in paid.values()})
+    issued = invoicing.invoices_named(
+        customer_id=customer_id, invoice_ids=[row.invoice_id for row in rows if row.invoice_id is not None]
+    )
+    return [
+        Bought(row, paid[row.payment_id], cards[paid[row.payment_id].method_id], issued.get(row.invoice_id or 0)) for row in rows
+    ]
 
 
 # Each check is a query that returns the rows that are wrong.

@@ -1,5 +1,6 @@
 """Reads of wallets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,4 +69,14 @@ def statement_page(
     """A page of the statement: the lines after the one with id `after_id`; opening and closing are the whole span's."""
     return ledger.statement_page(
         customer_id=customer_id, account_id=wallet.account_id, since=since, until=until, after_id=after_id, at_most=at_most
+    )
+
+
+@scoped
+def daily_statement(
+    *, customer_id: int, wallet: Wallet, since: datetime, until: datetime, time_zone: str, singly: Sequence[str]
+) -> ledger.DailyStatement:
+    """The same, summed by day and reason so that a month of many messages stays readable."""
+    return ledger.daily_statement(
+        customer_id=customer_id, account_id=wallet.account_id, since=since, until=until, time_zone=time_zone, singly=singly
     )

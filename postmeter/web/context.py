@@ -37,6 +37,7 @@ NAVIGATION = (
         "credit",
         permissions.READ_BALANCE,
         (
+            Entry("Payments", "payments", permission=permissions.MANAGE_PAYMENT_METHODS),
             Entry("Statement", "statement", permission=permissions.READ_BALANCE),
             Entry("Invoices", "invoices", permission=permissions.READ_INVOICES),
         ),
@@ -48,6 +49,7 @@ NAVIGATION = (
         "settings",
         None,
         (
+            Entry("Messaging", "messaging-settings", permission=permissions.READ_BALANCE),
             Entry("API keys", "keys", permission=permissions.MANAGE_KEYS),
             Entry("Members", "members", permission=permissions.MANAGE_MEMBERS),
         ),

@@ -13,7 +13,8 @@ AT_MOST = 50
 
 
 class HasId(Protocol):
-    id: Any
+    @property
+    def id(self) -> Any: ...
 
 
 Row = TypeVar("Row", bound=HasId)

@@ -1,12 +1,25 @@
 """Addresses of the pages. Names are what `context.NAVIGATION` and templates use."""
 
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.urls import path
 
 from postmeter.web import addresses
 from postmeter.web.style import style
 from postmeter.web.theme import choose_theme
-from postmeter.web.views import messages, overview, send
+from postmeter.web.views import (
+    credit,
+    details,
+    invoices,
+    keys,
+    members,
+    messages,
+    overview,
+    payments,
+    prices,
+    send,
+    settings,
+    statement,
+)
 
 addresses.register()
 
@@ -30,5 +43,36 @@ urlpatterns = [
     path("messages/<SM:message_id>/cancel/", messages.cancel_message, name="message-cancel"),
     path("theme/", choose_theme, name="theme"),
 ]
-if settings.DEBUG:
+urlpatterns += [  # credit
+    path("credit/", credit.credit, name="credit"),
+    path("credit/top-up/", credit.top_up, name="top-up"),
+    path("credit/top-up/confirm/", credit.confirm_top_up, name="top-up-confirm"),
+    path("credit/top-ups/<TU:top_up_id>/", credit.top_up_result, name="top-up-result"),
+    path("credit/top-ups/<TU:top_up_id>/give-up/", credit.give_up_top_up, name="top-up-give-up"),
+    path("credit/statement/", statement.statement, name="statement"),
+    path("credit/statement.csv", statement.statement_csv, name="statement-csv"),
+    path("payments/", payments.payments, name="payments"),
+    path("payments/cards/add/", payments.add_card, name="card-add"),
+    path("payments/cards/cancelled/", payments.card_cancelled, name="card-cancelled"),
+    path("payments/cards/<CS:setup_id>/done/", payments.card_done, name="card-done"),
+    path("payments/cards/<PM:method_id>/remove/", payments.remove_card, name="card-remove"),
+    path("invoices/", invoices.invoices, name="invoices"),
+    path("invoices/<IN:invoice_id>/", invoices.invoice, name="invoice"),
+    path("invoices/<IN:invoice_id>/pdf/", invoices.invoice_pdf, name="invoice-pdf"),
+    path("invoices/pdf/<str:token>/", invoices.linked_pdf, name="invoice-linked-pdf"),
+    path("prices/", prices.prices, name="prices"),
+]
+urlpatterns += [  # settings
+    path("settings/me/", details.details, name="details"),
+    path("settings/messaging/", settings.messaging, name="messaging-settings"),
+    path("settings/keys/", keys.keys, name="keys"),
+    path("settings/keys/new/", keys.create_key, name="key-new"),
+    path("settings/keys/<KE:key_id>/rotate/", keys.rotate_key, name="key-rotate"),
+    path("settings/keys/<KE:key_id>/revoke/", keys.revoke_key, name="key-revoke"),
+    path("settings/members/", members.members, name="members"),
+    path("settings/members/new/", members.invite_member, name="member-new"),
+    path("settings/members/<MB:member_id>/", members.change_roles, name="member-roles"),
+    path("settings/members/<MB:member_id>/remove/", members.remove_member, name="member-remove"),
+]
+if django_settings.DEBUG:
     urlpatterns += [path("style/", style, name="style")]

@@ -31,6 +31,7 @@ REASONS = {
     "lost_card": "card_lost_or_stolen",
     "stolen_card": "card_lost_or_stolen",
     "authentication_required": "authentication_required",
+    "payment_intent_authentication_failure": "authentication_failed",
 }
 SECONDS = 30
 
@@ -120,6 +121,15 @@ class Stripe:
         found = _down(lambda: self._client.v1.payment_intents.search({"query": query, "limit": 1}))
         return self._outcome(found.data[0]) if found.data else None
 
+    def cancel(self, *, ref: str) -> Outcome:
+        """Give up a payment that has not been confirmed. What it has become, which may be that it was paid after all."""
+        try:
+            return self._outcome(self._client.v1.payment_intents.cancel(ref))
+        except stripe.InvalidRequestError:
+            return self._outcome(_down(lambda: self._client.v1.payment_intents.retrieve(ref)))
+        except stripe.StripeError as error:
+            raise GatewayDown(_words(error)) from error
+
     def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone]:
         """The facts of a signed callback. Raises Forged. Kinds that we do not use say nothing."""
         try:
@@ -127,7 +137,7 @@ class Stripe:
         except (stripe.SignatureVerificationError, ValueError) as error:
             raise Forged from error
         thing: Any = event.data.object
-        if event.type.startswith("payment_intent."):
+        if event.type.startswith("payment_intent.") and event.type != "payment_intent.created":
             return [self._outcome(thing)]
         if event.type == "checkout.session.completed" and thing.mode == "setup":
             return [SetupDone(str(thing.id), _facts(thing))]

@@ -14,8 +14,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from postmeter.db.public_ids import public_ids
-from postmeter.kit.money import format_amount, minor_digits
+from postmeter.invoicing.models import Invoice
+from postmeter.invoicing.operations import number_of
+from postmeter.kit.money import format_amount, minor_digits, to_minor
 from postmeter.kit.phone import for_people
+from postmeter.payments.reasons import words_of
 from postmeter.web import drawing
 
 register = template.Library()
@@ -84,6 +87,25 @@ def _zone_name(local: datetime) -> str:
 
 
 @register.filter
+def whole_amount(micros: int, unit: str) -> str:
+    """An amount as people type it, for the field of a form: "50.00"."""
+    whole, cents = divmod(to_minor(micros, unit), 10 ** minor_digits(unit))
+    return f"{whole}.{cents:0{minor_digits(unit)}d}" if cents else str(whole)
+
+
+@register.filter
+def invoice_number(invoice: Invoice) -> str:
+    """The number as it is printed: "C7-000012"."""
+    return number_of(invoice)
+
+
+@register.filter
+def failure(code: str) -> str:
+    """Why a payment failed, in words."""
+    return words_of(code)
+
+
+@register.filter
 def public_id(row_id: int, prefix: str) -> str:
     """The id as the outside sees it: `{{ message.id|public_id:"SM" }}`."""
     return public_ids().encode(prefix, row_id)
@@ -125,6 +147,8 @@ STATES = {
     "requires_action": Face("Needs your confirmation", "alert", "care"),
     "active": Face("Active", "check", "good"),
     "revoked": Face("Revoked", "stop", "bad"),
+    "on": Face("On", "check", "good"),
+    "off": Face("Off", "stop", "care"),
 }
 
 

@@ -1,0 +1,234 @@
+"""Credit: the meter, "Add Message Credit", and what became of a purchase (S-010 ... S-022)."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from postmeter.customers import permissions
+from postmeter.db.public_ids import public_ids
+from postmeter.kit.money import MICROS, format_amount, parse_amount
+from postmeter.kit.refusals import Refusal
+from postmeter.payments import queries as payments
+from postmeter.payments.models import PaymentMethod
+from postmeter.payments.reasons import words_of
+from postmeter.payments.states import OPEN, PaymentState
+from postmeter.topups import operations as topups
+from postmeter.topups import queries as topup_queries
+from postmeter.topups.queries import Bought, Figures
+from postmeter.wallets import queries as wallets
+from postmeter.web import session
+from postmeter.web.forms import add_refusal, new_once
+from postmeter.web.session import MemberRequest, member_page
+
+QUICK = (20, 50, 100, 250)  # whole units, as links that fill the field in
+ALIKE_WITHIN = timedelta(minutes=15)
+_WAY_BACK = "after_top_up"  # in the session: where a purchase that was begun elsewhere leads back to
+_LATEST = 5
+
+
+@require_safe
+@member_page(permission=permissions.READ_BALANCE)
+def credit(request: MemberRequest) -> HttpResponse:
+    """GET /credit/: the four figures, and the latest purchases for those who buy."""
+    customer_id = request.seat.customer_id
+    bought = []
+    if permissions.BUY in request.seat.permissions:
+        bought = topup_queries.history(customer_id=customer_id, at_most=_LATEST)
+    return render(request, "web/credit.html", {"bought": bought, "shown": figures_of(customer_id)})
+
+
+class TopUpForm(forms.Form):
+    """How much, with which card. `cleaned_data` has micro-units and the method's id."""
+
+    amount = forms.CharField(
+        label="Enter the amount of credit you wish to purchase",
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        error_messages={"required": "Write the amount, such as 50.00."},
+    )
+    card = forms.ChoiceField(widget=forms.RadioSelect, error_messages={"required": "Choose the card to charge."})
+    once = forms.UUIDField(widget=forms.HiddenInput)
+    next = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, unit: str, cards: list[PaymentMethod], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unit = unit
+        self.cards = {public_ids().encode("PM", card.id): card for card in cards}
+        self.fields["card"].choices = [(key, name_of(card)) for key, card in self.cards.items()]  # type: ignore[attr-defined]
+        self.fields["amount"].help_text = f"At least {format_amount(topups.MINIMUM_MICROS, unit)}."
+
+    def clean_amount(self) -> int:
+        try:
+            micros = parse_amount(self.cleaned_data["amount"], self.unit, field="amount")
+            topups.check_amount(micros, self.unit)
+        except Refusal as refusal:
+            raise ValidationError(str(refusal)) from refusal
+        return micros
+
+    def clean_card(self) -> PaymentMethod:
+        return self.cards[self.cleaned_data["card"]]
+
+    @property
+    def key(self) -> UUID:
+        """The purchase's own id: the same form with the same choices is the same purchase, however often and wherever it is sent."""
+        chosen = self.cleaned_data
+        return uuid5(chosen["once"], f"{chosen['amount']} {chosen['card'].id}")
+
+
+@require_safe
+@member_page(permission=permissions.BUY)
+def top_up(request: MemberRequest) -> HttpResponse:
+    """GET /credit/top-up/?amount=&next=: "Add Message Credit". Nothing is asked of anybody yet."""
+    form = _form(request, None)
+    form.initial = {
+        "amount": request.GET.get("amount", ""),
+        "card": next(iter(form.cards), ""),
+        "once": new_once(),
+        "next": session.way_back(request, ""),
+    }
+    return _show_form(request, form)
+
+
+@member_page(permission=permissions.BUY)
+def confirm_top_up(request: MemberRequest) -> HttpResponse:
+    """GET …/confirm/: names the amount, the card and the balance after. POST: charges the card, once for each form."""
+    form = _form(request, request.POST if request.method == "POST" else request.GET)
+    if not form.is_valid():
+        return _show_form(request, form, status=422)
+    return _buy(request, form) if request.method == "POST" else _ask_once_more(request, form)
+
+
+def _form(request: MemberRequest, data: Any) -> TopUpForm:
+    cards = payments.methods(customer_id=request.seat.customer_id)
+    good = [card for card in cards if not payments.has_expired(card, now=timezone.now())]
+    return TopUpForm(data, unit=_pool_unit(request), cards=good)
+
+
+def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> HttpResponse:
+    return render(
+        request,
+        "web/top_up.html",
+        {
+            "form": form,
+            "unit": form.unit,
+            "quick": [(str(whole), format_amount(whole * MICROS, form.unit, 0)) for whole in QUICK],
+            "amount": form["amount"].value() or "",
+            "next": form["next"].value() or "",
+        },
+        status=status,
+    )
+
+
+def _ask_once_more(request: MemberRequest, form: TopUpForm) -> HttpResponse:
+    amount, customer_id = form.cleaned_data["amount"], request.seat.customer_id
+    before = figures_of(customer_id)
+    return render(
+        request,
+        "web/top_up_confirm.html",
+        {
+            "form": form,
+            "amount": amount,
+            "unit": form.unit,
+            "card": form.cleaned_data["card"],
+            "before": before,
+            "after": after_purchase(before, amount),
+            "alike": topup_queries.lately(
+                customer_id=customer_id, amount_micros=amount, since=timezone.now() - ALIKE_WITHIN, besides=form.key
+            ),
+        },
+    )
+
+
+def _buy(request: MemberRequest, form: TopUpForm) -> HttpResponse:
+    customer_id, chosen = request.seat.customer_id, form.cleaned_data
+    try:
+        bought = topups.buy(
+            customer_id=customer_id,
+            wallet_id=wallets.pool(customer_id=customer_id).id,
+            method_id=chosen["card"].id,
+            amount_micros=chosen["amount"],
+            key=form.key,
+            actor=request.actor,
+            now=timezone.now(),
+        )
+    except Refusal as refusal:
+        add_refusal(form, refusal, {"method": "card"})
+        return _show_form(request, form, status=refusal.status)
+    back = session.way_back(request, "")
+    if back:
+        request.session[_WAY_BACK] = {"top_up": str(bought.top_up.id), "to": back}
+    return redirect("top-up-result", top_up_id=bought.top_up.id)
+
+
+@require_safe
+@member_page(permission=permissions.BUY)
+def top_up_result(request: MemberRequest, top_up_id: int) -> HttpResponse:
+    """GET /credit/top-ups/TU…/: what became of it. The bank leads the cardholder back here, so the gateway is asked."""
+    customer_id = request.seat.customer_id
+    topups.ask(customer_id=customer_id, top_up_id=top_up_id, now=timezone.now())
+    bought = topup_queries.bought(customer_id=customer_id, top_up_id=top_up_id)
+    state = PaymentState(bought.payment.state)
+    return render(
+        request,
+        "web/top_up_result.html",
+        {
+            "bought": bought,
+            "state": state,
+            "unit": bought.top_up.unit,
+            "shown": figures_of(customer_id),
+            "reason": reason_of(bought),
+            "look_again_seconds": (30 if state is PaymentState.PROCESSING else 5) if state in OPEN else None,
+            "back": _way_back_of(request, top_up_id),
+        },
+    )
+
+
+@require_POST
+@member_page(permission=permissions.BUY)
+def give_up_top_up(request: MemberRequest, top_up_id: int) -> HttpResponse:
+    """POST …/give-up/: do not go to the bank after all."""
+    topups.give_up(customer_id=request.seat.customer_id, top_up_id=top_up_id, now=timezone.now())
+    messages.info(request, "The purchase was called off. Nothing was charged.")
+    return redirect("top-up-result", top_up_id=top_up_id)
+
+
+def _way_back_of(request: HttpRequest, top_up_id: int) -> str:
+    kept = request.session.get(_WAY_BACK, {})
+    return str(kept["to"]) if kept.get("top_up") == str(top_up_id) else ""
+
+
+def reason_of(bought: Bought) -> str:
+    """Why it failed, in words; empty unless it did."""
+    return words_of(bought.payment.failure_code) if bought.payment.state == PaymentState.DECLINED else ""
+
+
+def name_of(card: PaymentMethod) -> str:
+    """ "Visa •••• 4242"."""
+    return f"{card.brand.replace('_', ' ').title()} •••• {card.last4}"
+
+
+def figures_of(customer_id: int) -> Figures:
+    return topup_queries.figures(customer_id=customer_id, wallet=wallets.pool(customer_id=customer_id))
+
+
+def after_purchase(before: Figures, amount_micros: int) -> Figures:
+    """The figures once this much has arrived: a debt is paid first, the rest can be spent."""
+    paid = min(before.debt_micros, amount_micros)
+    return replace(
+        before,
+        posted_micros=before.posted_micros + amount_micros,
+        available_micros=before.available_micros + amount_micros - paid,
+        debt_micros=before.debt_micros - paid,
+    )
+
+
+def _pool_unit(request: MemberRequest) -> str:
+    return wallets.pool(customer_id=request.seat.customer_id).unit
