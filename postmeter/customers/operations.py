@@ -128,8 +128,14 @@ def rename_person(*, user_id: int, name: str) -> None:
 def switch_messaging(*, customer_id: int, enabled: bool, now: datetime, actor: str) -> None:
     """Accept new messages, or none. What was accepted before goes its way."""
     if Customer.objects.filter(id=customer_id).exclude(messaging_enabled=enabled).update(messaging_enabled=enabled):
-        kind = "customer.messaging_on" if enabled else "customer.messaging_off"
-        events.record(kind, customer_id=customer_id, subject_id=customer_id, now=now, actor=actor)
+        events.record(
+            "customer.messaging_switched",
+            customer_id=customer_id,
+            subject_id=customer_id,
+            now=now,
+            actor=actor,
+            data={"enabled": enabled},
+        )
 
 
 @scoped

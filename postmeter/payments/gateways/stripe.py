@@ -177,7 +177,9 @@ def _facts(thing: Any) -> dict[str, str]:
 
 
 def _words(error: stripe.StripeError) -> str:
-    return str(error.user_message or error) or type(error).__name__
+    """What Stripe said. An answer that is garbage is quoted in the error, so it is made fit to be kept."""
+    said = str(error.user_message or error) or type(error).__name__
+    return said.replace("\x00", "").encode("utf-8", "replace").decode()[:500]
 
 
 def _down(ask: Any) -> Any:

@@ -10,7 +10,9 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from postmeter.customers import permissions
@@ -26,7 +28,7 @@ from postmeter.topups import queries as topup_queries
 from postmeter.topups.queries import Bought, Figures
 from postmeter.wallets import queries as wallets
 from postmeter.web import session
-from postmeter.web.forms import add_refusal, new_once
+from postmeter.web.forms import add_refusal, new_key
 from postmeter.web.session import MemberRequest, member_page
 
 QUICK = (20, 50, 100, 250)  # whole units, as links that fill the field in
@@ -91,7 +93,7 @@ def top_up(request: MemberRequest) -> HttpResponse:
     form.initial = {
         "amount": request.GET.get("amount", ""),
         "card": next(iter(form.cards), ""),
-        "once": new_once(),
+        "once": new_key(),
         "next": session.way_back(request, ""),
     }
     return _show_form(request, form)
@@ -113,6 +115,7 @@ def _form(request: MemberRequest, data: Any) -> TopUpForm:
 
 
 def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> HttpResponse:
+    amount, back = form["amount"].value() or "", session.way_back(request, "")
     return render(
         request,
         "web/top_up.html",
@@ -120,8 +123,9 @@ def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> H
             "form": form,
             "unit": form.unit,
             "quick": [(str(whole), format_amount(whole * MICROS, form.unit, 0)) for whole in QUICK],
-            "amount": form["amount"].value() or "",
-            "next": form["next"].value() or "",
+            "amount": amount,
+            "next": back,
+            "here": f"{reverse('top-up')}?{urlencode({'amount': amount, 'next': back})}",
         },
         status=status,
     )
