@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.ledger import queries as ledger
 from postmeter.messaging import queries as messaging
@@ -44,7 +45,7 @@ def verify_all(progress: Callable[[int, int], None] | None = None) -> Report:
             for name, statement in checks.items()
         ]
     )
-    customer_ids = _customers()
+    customer_ids = customers.every_customer()
     for position, customer_id in enumerate(customer_ids):
         with scope.snapshot(customer_id):
             for check in report.checks:
@@ -59,8 +60,3 @@ def verify_all(progress: Callable[[int, int], None] | None = None) -> Report:
         if progress:
             progress(position + 1, len(customer_ids))
     return report
-
-
-def _customers() -> list[int]:
-    with scope.every_customer():
-        return [row[0] for row in calls.rows("SELECT id FROM customers_customer ORDER BY id")]

@@ -23,13 +23,17 @@ from django.utils import timezone  # noqa: E402
 from procrastinate.contrib.django import app  # noqa: E402
 
 from postmeter.config.reactions import REACTIONS  # noqa: E402
+from postmeter.customers import queries as customers  # noqa: E402
 from postmeter.events.relay import relay  # noqa: E402
 from postmeter.messaging import reconcile  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
+from postmeter.messaging.operations import quote as quotes  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
+from postmeter.web import uploads  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
-RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, PARTITIONS_SECONDS = 0.5, 10.0, 15.0, 6 * 3600.0
+RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS = 0.5, 10.0, 15.0
+FORGET_SECONDS, PARTITIONS_SECONDS = 3600.0, 6 * 3600.0
 
 
 def defer(job: Any, customer_id: int, event_id: int) -> None:
@@ -47,6 +51,16 @@ def payments_round() -> int:
     return sum(
         topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments()
     )
+
+
+def forget_round() -> int:
+    """Remove the texts and numbers of quotes and uploads whose time is long up: they are personal data (promises.md 3.3)."""
+    close_old_connections()
+    now, forgotten = timezone.now(), 0
+    for customer_id in customers.every_customer():
+        forgotten += quotes.forget_old(customer_id=customer_id, before=now - timedelta(days=1))
+        uploads.forget_old(customer_id=customer_id, now=now)
+    return forgotten
 
 
 def partitions_round() -> int:
@@ -84,6 +98,7 @@ async def run() -> None:
         asyncio.create_task(_every(RELAY_SECONDS, sync_to_async(relay_round, thread_sensitive=False), "relay")),
         asyncio.create_task(_every(SWEEP_SECONDS, sweep, "sweep")),
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
+        asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),
         asyncio.create_task(_every(PARTITIONS_SECONDS, sync_to_async(partitions_round, thread_sensitive=False), "partitions")),
     ]
     async with app.with_connector(app.connector.get_worker_connector()).open_async() as jobs_app:

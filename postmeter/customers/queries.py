@@ -38,6 +38,12 @@ class Caller:
         return f"key:{self.key_id}"
 
 
+def every_customer() -> list[int]:
+    """The ids of all customers, for rounds that serve each in turn."""
+    with scope.every_customer():
+        return list(Customer.objects.order_by("id").values_list("id", flat=True))
+
+
 @scoped
 def customer(*, customer_id: int) -> Customer:
     return Customer.objects.get(id=customer_id)

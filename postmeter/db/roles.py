@@ -33,16 +33,15 @@ def ensure_roles(connection: "psycopg.Connection[object]", *, database: str, app
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name])
             verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
             login = sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(password)) if password else sql.SQL("NOLOGIN")
-            cursor.execute(
-                sql.SQL("{} ROLE {} WITH {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS").format(
-                    verb, sql.Identifier(name), login
-                )
-            )
+            # What a new role may not do is PostgreSQL's default; saying it again is only allowed to a superuser.
+            cursor.execute(sql.SQL("{} ROLE {} WITH {}").format(verb, sql.Identifier(name), login))
         app, worker, every = (sql.Identifier(name) for name in (roles.app, roles.worker, roles.every))
         cursor.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE").format(app, worker))
         cursor.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE").format(app, every))
         # The worker can become `every` but does not see every customer unless it says so.
         cursor.execute(sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE").format(every, worker))
+        # An owner who is no superuser loads price lists for everybody as `every` does.
+        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER WITH SET TRUE").format(every))
         cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), app))
         cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
     return roles

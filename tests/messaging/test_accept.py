@@ -252,3 +252,12 @@ def test_test_keys_spend_play_money(cast: Cast) -> None:
     assert accepted.words == ["ok"]
     assert (message.provider, message.wallet_id) == ("sandbox", harbour.sandbox.id)
     assert harbour.held == 0
+
+
+def test_the_texts_of_old_quotes_are_forgotten_and_their_sums_stay(cast: Cast) -> None:
+    harbour = cast.clinic()
+    found = quote.make(customer_id=harbour.id, wanted=[Wanted(number(1), "Hi")], actor="x", now=at())
+    assert quote.forget_old(customer_id=harbour.id, before=at()) == 0
+    assert quote.forget_old(customer_id=harbour.id, before=at() + timedelta(days=1)) == 1
+    assert queries.quote_items(customer_id=harbour.id, quote_id=found.id) == []
+    assert queries.quote(customer_id=harbour.id, quote_id=found.id).total_micros == EACH
