@@ -9,7 +9,7 @@ from msgspec import Meta
 from postmeter.api.idempotency import once
 from postmeter.api.operation import Call, Reply, operation
 from postmeter.api.paging import Cursor, Limit, page, position_of
-from postmeter.api.reading import moment
+from postmeter.api.reading import id_in, moment
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
 from postmeter.kit import phone
@@ -255,7 +255,7 @@ def list_messages(call: Call[None, MessageQuery]) -> MessagePage:
         at_most=query.limit + 1,
         state=query.state,
         recipient=query.to,
-        batch_id=public_ids().decode("BA", query.batch) if query.batch is not None else None,
+        batch_id=id_in(query.batch, "BA", "batch") if query.batch is not None else None,
         sandbox=call.caller.mode == "test",
     )
     shown, cursor = page(rows, query.limit, "sm", lambda row: row.id)

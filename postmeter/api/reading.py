@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from postmeter.api.errors import Malformed
-from postmeter.kit.refusals import BadInput
+from postmeter.db.public_ids import public_ids
+from postmeter.kit.refusals import BadInput, NotFound
 
 S = TypeVar("S")
 _WHERE = re.compile(r"^(?P<text>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -65,6 +66,8 @@ def read_query(query: bytes, wanted: type[S] | None) -> S | None:
     for name, value in pairs:
         if name in given:
             raise BadInput(f"{name[:50]!a} is given twice.", field="query", remedy="Give it once.")
+        if value.lower() == "null":
+            raise BadInput("There is no null in a query string.", field=name[:50], remedy="Leave it out.")
         given[name] = value
     if wanted is None:
         if given:
@@ -74,6 +77,16 @@ def read_query(query: bytes, wanted: type[S] | None) -> S | None:
         return msgspec.convert(given, wanted, strict=False)
     except msgspec.ValidationError as error:
         raise _bad_input(str(error)) from None
+
+
+def id_in(text: str, kind: str, field: str) -> int:
+    """An id that stands in a body or a query: one that is wrong is bad input, not a wrong address."""
+    try:
+        return public_ids().decode(kind, text)
+    except NotFound:
+        raise BadInput(
+            f"There is no such {field.replace('_', ' ')}.", field=field, remedy="Use an id that the API gave you."
+        ) from None
 
 
 Instant = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"}, examples=["2027-03-01T09:30:00Z"])]

@@ -9,6 +9,7 @@ from msgspec import Meta
 from postmeter.api.messages import Amount
 from postmeter.api.operation import Call, operation
 from postmeter.api.paging import PageQuery, page, position_of
+from postmeter.api.reading import id_in
 from postmeter.customers.permissions import BUY, READ_INVOICES
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import decimal_string, parse_decimal_string
@@ -69,10 +70,10 @@ def create_top_up(call: Call[NewTopUp, None]) -> TopUp:
     """Charges a saved payment method. The Idempotency-Key is needed: the same key can never charge twice."""
     assert call.key is not None
     body = call.body
-    method_id = _id("PM", body.payment_method, "payment_method")
+    method_id = id_in(body.payment_method, "PM", "payment_method")
     purchase = operations.buy(
         customer_id=call.customer_id,
-        wallet_id=_id("WA", body.wallet, "wallet"),
+        wallet_id=id_in(body.wallet, "WA", "wallet"),
         method_id=method_id,
         amount_micros=parse_decimal_string(body.amount, field="amount"),
         key=call.key.key,
@@ -128,16 +129,6 @@ def _one(customer_id: int, top_up_id: int) -> TopUp:
 
 def _id_of(row: models.TopUp) -> int:
     return row.id
-
-
-def _id(prefix: str, text: str, field: str) -> int:
-    """An id in a body: one that is wrong is bad input, not a wrong address."""
-    try:
-        return public_ids().decode(prefix, text)
-    except NotFound:
-        raise BadInput(
-            f"There is no such {field.replace('_', ' ')}.", field=field, remedy="Use an id that the API gave you."
-        ) from None
 
 
 def _shape(customer_id: int, purchase: operations.Purchase) -> TopUp:

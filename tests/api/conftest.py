@@ -55,8 +55,13 @@ def api(client: "TestClient[Any]", harbour: Clinic) -> Caller:
     return caller(client, harbour)
 
 
-def caller(client: "TestClient[Any]", clinic: Clinic, *, mode: str = "live", scopes: Iterable[str] = SCOPES) -> Caller:
+def issue_key(clinic: Clinic, *, mode: str = "live", scopes: Iterable[str] = SCOPES) -> tuple[int, str]:
+    """A new key's id, and the key."""
     key, secret = customers.create_api_key(
         customer_id=clinic.id, name=f"program {at().timestamp()}", mode=mode, scopes=scopes, now=at(), actor=clinic.actor
     )
-    return Caller(client, clinic, key.id, secret)
+    return key.id, secret
+
+
+def caller(client: "TestClient[Any]", clinic: Clinic, *, mode: str = "live", scopes: Iterable[str] = SCOPES) -> Caller:
+    return Caller(client, clinic, *issue_key(clinic, mode=mode, scopes=scopes))

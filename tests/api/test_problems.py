@@ -115,6 +115,14 @@ def test_a_name_that_stands_twice_in_a_row_of_a_list_is_refused(api: Caller) -> 
     assert api.clinic.held == held
 
 
+def test_a_quote_of_what_cannot_be_kept_says_so_row_by_row(api: Caller) -> None:
+    rows = [
+        {"to": to, "text": TEXT} for to in ("\x00", "call\x00me", "\u202e+1555", "0555;ext=1", "\U0001f916", " ", "1" * 200)
+    ]
+    made = api.post("/v1/quotes", {"messages": [*rows, {"to": number(1), "text": "\x00"}]})
+    assert (made.status_code, made.json()["recipients"], made.json()["excluded"]) == (201, 0, len(rows) + 1)
+
+
 def test_a_text_that_looks_like_a_name_is_a_text(api: Caller) -> None:
     for text in ("to", "text", '"to": "to"', "\u0000bserve".replace("\u0000", "o"), "back\\u0074o"):
         assert api.post("/v1/messages", {"to": number(1), "text": text}).status_code == 202, text
@@ -185,6 +193,9 @@ def test_methods_that_are_not_taken_say_which_are(api: Caller, method: str, path
         ("cursor=x", "cursor"),
         ("cursor=" + "a" * 34, "cursor"),
         ("stat=queued", "stat"),
+        ("state=null", "state"),
+        ("batch=null", "batch"),
+        ("batch=SM" + "a" * 32, "batch"),
         ("limit=1&limit=2", "query"),
         ("limit", "query"),
         ("%ff=1", "query"),

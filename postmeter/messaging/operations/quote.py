@@ -227,7 +227,8 @@ def _price(item: QuoteItem, who: Payer, body: str) -> None:
 
 
 def _exclude(item: QuoteItem, code: str, text: str) -> None:
-    item.excluded_code, item.excluded_text = code, text
+    # The words repeat what was given, and PostgreSQL keeps no NUL.
+    item.excluded_code, item.excluded_text = code, text.replace("\x00", "")
     item.price_micros = item.fee_micros = item.segments = 0
 
 
