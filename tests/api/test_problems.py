@@ -116,9 +116,7 @@ def test_a_name_that_stands_twice_in_a_row_of_a_list_is_refused(api: Caller) -> 
 
 
 def test_a_quote_of_what_cannot_be_kept_says_so_row_by_row(api: Caller) -> None:
-    rows = [
-        {"to": to, "text": TEXT} for to in ("\x00", "call\x00me", "\u202e+1555", "0555;ext=1", "\U0001f916", " ", "1" * 200)
-    ]
+    rows = [{"to": to, "text": TEXT} for to in ("\x00", "call\x00me", "\u202e+1555", "0555;ext=1", "\U0001f916", " ", "1" * 200)]
     made = api.post("/v1/quotes", {"messages": [*rows, {"to": number(1), "text": "\x00"}]})
     assert (made.status_code, made.json()["recipients"], made.json()["excluded"]) == (201, 0, len(rows) + 1)
 

@@ -227,9 +227,7 @@ def test_pauses_between_questions_grow_to_a_quarter_of_an_hour(shop: OpenShop) -
     buyer.becomes("000123456789")
     begun = timezone.now()
     buyer.buy(now=begun)
-    asked = [
-        minute for minute in range(120) if topups.resume(customer_id=buyer.clinic.id, now=begun + timedelta(minutes=minute))
-    ]
+    asked = [minute for minute in range(120) if topups.resume(customer_id=buyer.clinic.id, now=begun + timedelta(minutes=minute))]
     assert asked[:5] == [2, 4, 8, 16, 31]
     assert {later - sooner for sooner, later in pairwise(asked[4:])} == {15}
 
