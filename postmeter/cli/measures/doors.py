@@ -28,7 +28,7 @@ def door(port: int, *, database_url: str, group_commit: bool) -> Iterator[int]:
     environment = os.environ | {
         "POSTMETER_DATABASE_URL": database_url,
         "POSTMETER_API_GROUP_COMMIT": "1" if group_commit else "0",
-        "POSTMETER_API_RATE": "1000000",
+        "POSTMETER_API_REQUESTS_PER_MINUTE": "100000000",
     }
     command = [
         sys.executable,
