@@ -36,3 +36,37 @@ os.environ.update(
     POSTMETER_STRIPE_SECRET_KEY="sk_test_simulator",
     POSTMETER_STRIPE_WEBHOOK_SECRET="whsec_for_tests",
 )
+
+
+def new_database(owner: str, name: str) -> str:
+    """An empty install in a database of that name; Django logs in to it as the worker does. Returns its owner's address."""
+    import psycopg
+    from django.conf import settings
+    from django.db import connection
+
+    from postmeter.cli.prepare import bring_up_to_date
+    from postmeter.db.address import database
+    from postmeter.db.roles import roles_of
+    from postmeter.invoicing.models import Seller
+
+    with psycopg.connect(owner, autocommit=True) as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        server.execute(f'CREATE DATABASE "{name}"')
+    connection.close()
+    address = database(owner.rsplit("/", 1)[0] + f"/{name}")
+    connection.settings_dict.update({key: address[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
+    settings.DATABASES["default"]["NAME"] = name
+    bring_up_to_date(app_password="app-password", worker_password="worker-password")
+    Seller.objects.create(
+        id=1,
+        name="Northlight Messaging Pty Ltd",
+        address="12 Example Street\nSydney NSW 2000",
+        country="AU",
+        tax_id="ABN 51 824 753 556",
+        tax_name="GST",
+        tax_rate_ppm=100_000,
+        email="billing@northlight.example",
+    )
+    connection.close()
+    connection.settings_dict.update(USER=roles_of(name).worker, PASSWORD="worker-password")
+    return owner.rsplit("/", 1)[0] + f"/{name}"

@@ -11,6 +11,7 @@ from litestar import Litestar, Request, Response, post
 
 from postmeter.callbacks.collect import Collector
 from postmeter.db.public_ids import public_ids
+from postmeter.kit.crash import crash_point
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging import inbound
 from postmeter.messaging.operations.record import Fact
@@ -39,6 +40,7 @@ async def message_receipt(name: str, customer: str, message: str, request: Reque
     facts = [fact_of(name, message_id, word) for word in adapter.facts(callback) if isinstance(word, Receipt)]
     if facts:
         await _collector.record(customer_id, facts)
+        crash_point("callbacks.receipt_written")
     return Response(None, status_code=204)
 
 
@@ -55,6 +57,7 @@ async def message_received(name: str, request: Request[Any, Any, Any]) -> Respon
         return Response("", status_code=403)
     received = [word for word in adapter.facts(callback) if isinstance(word, Received)]
     await sync_to_async(_receive, thread_sensitive=False)(name, received, timezone.now())
+    crash_point("callbacks.text_written")
     return Response(EMPTY_TWIML, status_code=200, media_type="text/xml")
 
 
@@ -70,6 +73,7 @@ async def gateway_event(request: Request[Any, Any, Any]) -> Response[str]:
     except Refusal as refusal:
         # Not known here yet, or the gateway is away: it asks again later, and the reconciler looks meanwhile.
         return Response(refusal.code, status_code=409)
+    crash_point("callbacks.event_written")
     return Response("ok", status_code=200)
 
 

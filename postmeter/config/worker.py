@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postmeter.config.settings")
@@ -32,7 +33,7 @@ from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
-RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS = 0.5, 10.0, 15.0
+RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 10.0
 FORGET_SECONDS, PARTITIONS_SECONDS = 3600.0, 6 * 3600.0
 
 
@@ -71,6 +72,15 @@ def partitions_round() -> int:
         return int(cursor.fetchone()[0])
 
 
+async def jobs_round(jobs_app: Any) -> int:
+    """Give back the jobs of workers that died over them; jobs are idempotent."""
+    jobs = list(await jobs_app.job_manager.get_stalled_jobs())
+    for job in jobs:
+        log.warning("job %s of a worker that died is done again", job.id)
+        await jobs_app.job_manager.retry_job(job)
+    return len(jobs)
+
+
 async def _every(seconds: float, work: Callable[[], Awaitable[int]], what: str) -> None:
     """Do `work` again and again. A failure is logged and tried again: one broken row must not stop the house."""
     while True:
@@ -102,6 +112,7 @@ async def run() -> None:
         asyncio.create_task(_every(PARTITIONS_SECONDS, sync_to_async(partitions_round, thread_sensitive=False), "partitions")),
     ]
     async with app.with_connector(app.connector.get_worker_connector()).open_async() as jobs_app:
+        rounds.append(asyncio.create_task(_every(JOBS_SECONDS, partial(jobs_round, jobs_app), "jobs")))
         jobs = asyncio.create_task(jobs_app.run_worker_async(install_signal_handlers=False, wait=True, concurrency=4))
         dispatch = asyncio.create_task(dispatcher.run())
         stopping = asyncio.create_task(stop.wait())

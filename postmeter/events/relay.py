@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from postmeter.db import calls, scope
+from postmeter.kit.crash import crash_point
 
 AT_MOST = 500
 Defer = Callable[[Any, int, int], None]
@@ -23,6 +24,8 @@ def relay(reactions: Mapping[str, Sequence[Any]], defer: Defer) -> int:
         for job in reactions[kind]:
             defer(job, customer_id, event_id)
         done.setdefault(customer_id, []).append(event_id)
+    if rows:
+        crash_point("events.jobs_deferred")
     for customer_id, ids in done.items():
         with scope.customer(customer_id):
             calls.rows("DELETE FROM events_outbox WHERE customer_id = %s AND id = ANY (%b)", [customer_id, ids])

@@ -12,6 +12,7 @@ from postmeter.customers import queries as customers
 from postmeter.db.public_ids import public_ids
 from postmeter.invoicing import operations, pdf, queries
 from postmeter.invoicing.models import Invoice
+from postmeter.kit.crash import crash_point
 
 LINK_SALT = "invoice-pdf"
 
@@ -21,6 +22,7 @@ def send(*, customer_id: int, invoice_id: int, now: datetime) -> bool:
     mailing = operations.start_mailing(customer_id=customer_id, invoice_id=invoice_id, now=now)
     if mailing is None:
         return False
+    crash_point("invoicing.mail_claimed")
     invoice = queries.invoice(customer_id=customer_id, invoice_id=invoice_id)
     zone = ZoneInfo(customers.customer(customer_id=customer_id).time_zone)
     facts = {"invoice": pdf.facts_of(invoice, zone), "link": link(invoice)}
@@ -33,7 +35,9 @@ def send(*, customer_id: int, invoice_id: int, now: datetime) -> bool:
     )
     message.attach_alternative(render_to_string("invoicing/mail.html", facts), "text/html")
     message.send()
+    crash_point("invoicing.mail_sent")
     operations.finish_mailing(customer_id=customer_id, invoice_id=invoice_id, now=now)
+    crash_point("invoicing.mail_written")
     return True
 
 

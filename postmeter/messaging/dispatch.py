@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from postmeter.db.threads import DatabaseThread
+from postmeter.kit.crash import crash_point
 from postmeter.messaging.addresses import receipt_urls
 from postmeter.messaging.carrier import Carrier
 from postmeter.messaging.operations import dispatch as operations
@@ -107,6 +108,7 @@ class Dispatcher:
                 break
             share = min(self._share, room)
             messages = await self._claim(customer_id, share)
+            crash_point("messaging.claimed")
             urls = receipt_urls(customer_id, [(message.id, message.provider) for message in messages])
             for pair in zip(messages, urls, strict=True):
                 self._todo.put_nowait(pair)
@@ -121,6 +123,7 @@ class Dispatcher:
         while True:
             message, url = await self._todo.get()
             outcome = await self._send(message, url)
+            crash_point("messaging.sent")
             self._outcomes.append((message, outcome))
             self._done.set()
 
@@ -161,6 +164,7 @@ class Dispatcher:
             record(customer_id=customer_id, facts=facts, now=now)
         if back:
             operations.put_back(customer_id=customer_id, ids=back, now=now)
+        crash_point("messaging.outcomes_written")
 
 
 def facts_of(message: Claimed, outcome: Outcome) -> list[Fact]:

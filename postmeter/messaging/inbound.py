@@ -6,6 +6,7 @@ from postmeter.consent import operations as consent
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.events import operations as events
+from postmeter.kit.crash import crash_point
 from postmeter.messaging.providers import Received
 
 
@@ -35,4 +36,5 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
         elif wish == "start":
             consent.opt_in(customer_id=customer_id, channel="sms", address=word.sender, now=now, actor="recipient")
         events.record("message.received", customer_id=customer_id, subject_id=new[0][0], now=now, data={"wish": wish})
+        crash_point("messaging.text_uncommitted")
     return True

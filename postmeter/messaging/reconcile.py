@@ -5,6 +5,7 @@ from datetime import datetime
 
 from asgiref.sync import sync_to_async
 
+from postmeter.kit.crash import crash_point
 from postmeter.messaging.carrier import Carrier
 from postmeter.messaging.operations import sweep
 from postmeter.messaging.operations.record import record
@@ -36,6 +37,7 @@ async def _ask(customer_id: int, settings: Mapping[str, Mapping[str, str]], now:
                 reply = await carrier.look_up(asked)
                 found = carrier.provider.found(asked, reply, message.taken_refs | taken) if reply else None
                 if found:
+                    crash_point("messaging.looked_up")
                     taken.add(found.ref)
                     fact = sweep.fact_found(message, found)
                     moved += (await sync_to_async(record)(customer_id=customer_id, facts=[fact], now=now)).moved

@@ -14,6 +14,7 @@ from postmeter.db import calls, scope
 from postmeter.db.public_ids import public_ids
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.kit.crash import crash_point
 from postmeter.kit.money import from_minor, to_minor
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
 from postmeter.payments import gateways
@@ -45,6 +46,7 @@ def start_setup(*, customer_id: int, actor: str, success_url: str, cancel_url: s
         setup = MethodSetup(customer_id=customer_id, id=calls.next_id(), gateway="stripe", created_by=actor, created_at=now)
         setup.save(force_insert=True)
     facts = {"customer": str(customer_id), "setup": str(setup.id)}
+    crash_point("payments.setup_written")
     try:
         session_ref, url = gateway().start_setup(
             key=f"setup-{setup.id}",
@@ -55,6 +57,7 @@ def start_setup(*, customer_id: int, actor: str, success_url: str, cancel_url: s
         )
     except GatewayDown as error:
         raise GatewayUnavailable(remedy="Nothing was charged. Try again in a minute.") from error
+    crash_point("payments.setup_answered")
     with scope.customer(customer_id):
         MethodSetup.objects.filter(customer_id=customer_id, id=setup.id).update(session_ref=session_ref)
     return setup.id, url
@@ -74,6 +77,7 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
         raise GatewayUnavailable(remedy="Your card may have been saved: look again in a minute.") from error
     if card is None:
         return None
+    crash_point("payments.card_read")
     with scope.customer(customer_id):
         # The visit's row is the lock between the way back and the callback.
         MethodSetup.objects.select_for_update().get(customer_id=customer_id, id=setup_id)
@@ -167,7 +171,8 @@ def call(
         payment = Payment.objects.get(customer_id=customer_id, id=payment_id)
         method = PaymentMethod.objects.get(customer_id=customer_id, id=payment.method_id)
         customer_ref = GatewayCustomer.objects.get(customer_id=customer_id, gateway=payment.gateway).ref
-    return gateway(payment.gateway).charge(
+    crash_point("payments.calling_written")
+    outcome = gateway(payment.gateway).charge(
         Charge(
             id=f"payment-{payment.id}",
             customer_ref=customer_ref,
@@ -179,6 +184,8 @@ def call(
             facts=facts_of(payment),
         )
     )
+    crash_point("payments.gateway_answered")
+    return outcome
 
 
 def facts_of(payment: Payment) -> dict[str, str]:

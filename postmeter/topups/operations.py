@@ -12,6 +12,7 @@ from postmeter.db.public_ids import public_ids
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.invoicing import operations as invoicing
+from postmeter.kit.crash import crash_point
 from postmeter.kit.money import MICROS, exact_minor, format_amount
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.payments import operations as payments
@@ -70,6 +71,7 @@ def buy(
         actor=actor,
         now=now,
     )
+    crash_point("topups.intent_written")
     return charge(customer_id=customer_id, top_up_id=top_up.id, now=now)
 
 
@@ -146,6 +148,7 @@ def charge(*, customer_id: int, top_up_id: int, now: datetime, again: bool = Fal
     )
     if outcome is not None:
         settle(customer_id=customer_id, payment_id=top_up.payment_id, outcome=outcome, now=now)
+        crash_point("topups.outcome_written")
     return purchase(customer_id=customer_id, top_up_id=top_up_id)
 
 
@@ -164,6 +167,7 @@ def settle(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime
     elif payment.state in (PaymentState.DECLINED, PaymentState.CANCELLED):
         TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(state="failed")
         events.record("top_up.failed", customer_id=customer_id, subject_id=top_up.id, now=now, data={"code": outcome.code})
+    crash_point("topups.outcome_uncommitted")
     return True
 
 

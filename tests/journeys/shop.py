@@ -16,6 +16,14 @@ GOOD, DECLINED_LATER = "4242424242424242", "4000000000000341"
 
 def saved_card(stage: Stage, clinic: Clinic, number: str = GOOD) -> PaymentMethod:
     """Add a card on the gateway's hosted page, as a browser would, and come back."""
+    setup_id = visit_card_page(stage, clinic, number)
+    method = payments.finish_setup(customer_id=clinic.id, setup_id=setup_id, now=timezone.now())
+    assert method is not None, "the hosted page did not take the card"
+    return method
+
+
+def visit_card_page(stage: Stage, clinic: Clinic, number: str = GOOD) -> int:
+    """Add a card on the hosted page, and close the browser before it comes back to us. Returns the visit's id."""
     setup_id, page = payments.start_setup(
         customer_id=clinic.id,
         actor=clinic.actor,
@@ -26,6 +34,4 @@ def saved_card(stage: Stage, clinic: Clinic, number: str = GOOD) -> PaymentMetho
     form = urllib.parse.urlencode({"number": number, "expiry": "12 / 40", "cvc": "123"}).encode()
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
     opener.open(page, data=form).read()
-    method = payments.finish_setup(customer_id=clinic.id, setup_id=setup_id, now=timezone.now())
-    assert method is not None, "the hosted page did not take the card"
-    return method
+    return setup_id

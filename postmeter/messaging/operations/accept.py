@@ -14,6 +14,7 @@ from django.db import transaction
 
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
+from postmeter.kit.crash import crash_point
 from postmeter.kit.phone import looks_e164
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
 from postmeter.messaging.channels import sms
@@ -211,6 +212,8 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
                     created_by=submission.actor,
                     created_at=now,
                 ).save(force_insert=True)
+        crash_point("messaging.accept_uncommitted")
+    crash_point("messaging.accept_written")
     return accepted
 
 
@@ -255,6 +258,8 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
                     answers[position] = refusal
                 continue
             _accept_group(who, submissions, positions, answers, now)
+        crash_point("messaging.accept_uncommitted")
+    crash_point("messaging.accept_written")
     return [answer for answer in answers if answer is not None]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
+from postmeter.kit.crash import crash_point
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
@@ -82,6 +83,7 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
            RETURNING customer_id, id, provider, sender, recipient, body, attempts""",
         [now, customer_id, ids[0], ids[-1], ids],
     )
+    crash_point("messaging.claim_uncommitted")
     return [Claimed(*row) for row in claimed]
 
 

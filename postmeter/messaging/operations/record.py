@@ -12,6 +12,7 @@ from datetime import datetime
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.kit.crash import crash_point
 from postmeter.ledger import operations as ledger
 from postmeter.messaging.states import MACHINE, State
 from postmeter.rating import queries as rating
@@ -80,6 +81,7 @@ def record(*, customer_id: int, facts: Sequence[Fact], now: datetime) -> Recorde
         _write(customer_id, changed, now)
         _settle(customer_id, changed, now)
         _tell(customer_id, changed, now)
+    crash_point("messaging.record_uncommitted")
     return Recorded(new, len(changed))
 
 

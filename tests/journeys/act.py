@@ -1,0 +1,50 @@
+"""One thing done in a process of its own, so that it can die in the middle: `python -m tests.journeys.act buy '{…}'`."""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postmeter.config.settings")
+
+import django
+
+django.setup()
+
+from django.utils import timezone  # noqa: E402 - Django must be set up first
+
+
+def buy(*, key: str, **facts: Any) -> None:
+    from postmeter.topups import operations as topups
+
+    topups.buy(key=UUID(key), now=timezone.now(), **facts)
+
+
+def start_setup(*, customer_id: int, url: str) -> None:
+    from postmeter.payments import operations as payments
+
+    payments.start_setup(customer_id=customer_id, actor="x", success_url=f"{url}/SETUP", cancel_url=url, now=timezone.now())
+
+
+def send_list(*, customer_id: int, recipients: list[str], body: str, key: str) -> None:
+    from postmeter.messaging.operations.accept import Submission, submit
+
+    bodies = [body] * len(recipients)
+    submit(Submission(customer_id, recipients, bodies, "x", key=UUID(key), digest=UUID(key)), now=timezone.now())
+
+
+def sweep(*, seconds: int) -> None:
+    """What the worker's round does, so many seconds from now."""
+    import asyncio
+
+    from django.conf import settings
+
+    from postmeter.messaging import reconcile
+
+    asyncio.run(reconcile.sweep_all(settings=settings.PROVIDERS, now=timezone.now() + timedelta(seconds=seconds)))
+
+
+if __name__ == "__main__":
+    {"buy": buy, "start_setup": start_setup, "send_list": send_list, "sweep": sweep}[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -1,0 +1,305 @@
+"""SIGKILL between every two durable steps: whatever died, the books balance and agree with what the world outside saw.
+
+Each test asserts first that the process did die there, then starts everything again, lets time pass, and looks (I12, I16, I22, I27,
+I28; F01, F02).
+"""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from postmeter.customers import operations as customers
+from postmeter.customers.permissions import SCOPES
+from postmeter.db import calls, scope
+from postmeter.kit.money import MICROS
+from postmeter.messaging import queries as messages
+from postmeter.payments import queries as payments
+from postmeter.payments.operations import finish_setup
+from postmeter.topups import operations as topups
+from tests.cast import FEE, PRICE, Cast, Clinic, number
+from tests.journeys.house import House, assert_all_is_right, crash_points
+from tests.journeys.shop import saved_card, visit_card_page
+from tests.journeys.test_first_journey import dispatch_all
+from tests.stage import until
+
+BUYING = [
+    "topups.intent_written",
+    "payments.calling_written",
+    "payments.gateway_answered",
+    "topups.outcome_uncommitted",
+    "topups.outcome_written",
+]
+ADDING_A_CARD = ["payments.setup_written", "payments.setup_answered"]
+HEARING_OF_MONEY = ["topups.outcome_uncommitted", "callbacks.event_written"]
+HEARING_OF_A_CARD = ["payments.card_read", "callbacks.event_written"]
+ACCEPTING = ["messaging.accept_uncommitted", "messaging.accept_written"]
+DISPATCHING = [
+    "messaging.claim_uncommitted",
+    "messaging.claimed",
+    "messaging.sent",
+    "messaging.sent:3",
+    "messaging.record_uncommitted",
+    "messaging.outcomes_written",
+]
+RECONCILING = ["messaging.looked_up", "messaging.looked_up:2", "messaging.record_uncommitted:2"]
+HEARING_OF_MESSAGES = ["messaging.record_uncommitted", "callbacks.receipt_written", "callbacks.receipt_written:4"]
+HEARING_FROM_PEOPLE = ["messaging.text_uncommitted", "callbacks.text_written"]
+MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sent", "invoicing.mail_written"]
+
+EVERYWHERE = [
+    *(BUYING + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
+    *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING),
+]
+
+
+@pytest.fixture(scope="module")
+def house(database: str) -> Iterator[House]:
+    with House(database, f"{database.rsplit('/', 1)[1]}_crash") as house:
+        yield house
+
+
+@pytest.fixture
+def harbour(house: House, cast: Cast) -> Iterator[Clinic]:
+    yield cast.clinic()
+    house.stop_worker()
+    house.simulator.control("DELETE", "/faults")
+
+
+def test_every_crash_point_of_the_code_is_died_at() -> None:  # G2
+    assert {name.partition(":")[0] for name in EVERYWHERE} == crash_points()
+
+
+# Buying
+
+
+@pytest.mark.parametrize("callbacks", ["heard", "lost"])
+@pytest.mark.parametrize("point", [point for point in BUYING if point != "topups.outcome_uncommitted"])
+def test_a_purchase_that_dies_charges_once_and_credits_once(house: House, harbour: Clinic, point: str, callbacks: str) -> None:
+    _buy_and_die(house, harbour, point, lost=callbacks == "lost")
+
+
+def test_a_purchase_that_dies_before_its_commit_leaves_nothing_half_done(house: House, harbour: Clinic) -> None:  # A-22
+    # Its event is lost: had it come first, there would be nothing left to write.
+    _buy_and_die(house, harbour, "topups.outcome_uncommitted", lost=True)
+
+
+def _buy_and_die(house: House, harbour: Clinic, point: str, *, lost: bool) -> None:
+    card = saved_card(house.stage, harbour)
+    if lost:
+        house.simulator.control("POST", "/faults", {"service": "stripe", "fault": "lose", "match": {"event": "payment_intent.*"}})
+    key, before = uuid4(), harbour.posted
+    facts = _purchase(harbour, card.id)
+    house.die("buy", facts | {"key": str(key)}, crash_at=point)
+    house.let_time_pass(harbour)
+    topups.buy(key=key, now=timezone.now(), **facts)  # the buyer presses again
+    assert harbour.posted == before + 20 * MICROS
+    assert len(house.charges(harbour)) == 1
+    assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("point", HEARING_OF_MONEY)
+def test_doors_that_die_over_an_event_hear_it_again_and_credit_once(house: House, harbour: Clinic, point: str) -> None:
+    card, before = saved_card(house.stage, harbour), harbour.posted
+    house.stage.settle()
+    house.open_doors(crash_at=point)
+    house.die("buy", _purchase(harbour, card.id) | {"key": str(uuid4())}, crash_at="payments.gateway_answered")
+    house.wait_for_the_doors_to_die(point)
+    house.open_doors()
+    house.stage.settle()
+    until(lambda: harbour.posted == before + 20 * MICROS, "the event to come again")
+    assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("point", ADDING_A_CARD)
+def test_a_visit_to_the_card_page_that_dies_leaves_nothing_in_the_way(house: House, harbour: Clinic, point: str) -> None:
+    house.die("start_setup", {"customer_id": harbour.id, "url": house.stage.url}, crash_at=point)
+    card = saved_card(house.stage, harbour)
+    house.stage.settle()
+    assert [method.id for method in payments.methods(customer_id=harbour.id)] == [card.id]
+
+
+@pytest.mark.parametrize("point", HEARING_OF_A_CARD)
+def test_doors_that_die_over_a_card_save_it_once(house: House, harbour: Clinic, point: str) -> None:
+    house.open_doors(crash_at=point)
+    setup_id = visit_card_page(house.stage, harbour)  # and the browser is closed: only the event tells of the card
+    house.wait_for_the_doors_to_die(point)
+    house.open_doors()
+    house.stage.settle()
+    until(lambda: len(payments.methods(customer_id=harbour.id)) == 1, "the event to come again")
+    card = finish_setup(customer_id=harbour.id, setup_id=setup_id, now=timezone.now())
+    assert [card] == payments.methods(customer_id=harbour.id)
+
+
+@pytest.mark.parametrize("point", MAILING)
+def test_an_invoice_is_mailed_at_least_once_and_its_mail_written_down_once(house: House, harbour: Clinic, point: str) -> None:
+    card = saved_card(house.stage, harbour)
+    topups.buy(key=uuid4(), now=timezone.now(), **_purchase(harbour, card.id))
+    house.start_worker(crash_at=point)
+    house.wait_for_the_worker_to_die(point)
+    house.age_dead_workers()
+    house.start_worker()
+    until(lambda: _mailings(harbour) == 1, "the invoice to be mailed", house.said)
+    [(invoice, times)] = house.mails(harbour).items()
+    assert invoice.endswith("-000001")
+    # Only a mail that left before it was written down may leave again; two jobs of one fact may cross.
+    assert times == 1 or (times == 2 and point in ("invoicing.mail_sent", "events.jobs_deferred"))
+    until(lambda: _outbox(harbour) == 0, "the outbox to be empty")
+    assert_all_is_right(house, harbour)
+
+
+# Sending
+
+
+@pytest.mark.parametrize("point", ACCEPTING)
+def test_a_request_that_dies_is_repeated_with_its_key_and_sends_once(house: House, harbour: Clinic, point: str) -> None:  # A-52
+    _, secret = customers.create_api_key(
+        customer_id=harbour.id, name="program", mode="live", scopes=SCOPES, now=timezone.now(), actor=harbour.actor
+    )
+    key, text = str(uuid4()), {"to": number(7), "text": "See you tomorrow at ten."}
+    house.open_doors(crash_at=point)
+    with pytest.raises((urllib.error.URLError, OSError)):
+        _post(house, "/v1/messages", text, secret=secret, key=key)
+    house.wait_for_the_doors_to_die(point)
+    house.open_doors()
+    first, again = (_post(house, "/v1/messages", text, secret=secret, key=key) for _ in range(2))
+    assert first["id"] == again["id"]
+    assert len(messages.messages(customer_id=harbour.id)) == 1
+    assert harbour.held == PRICE + FEE
+    dispatch_all(harbour.id)
+    house.let_time_pass(harbour)
+    assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("point", ACCEPTING)
+def test_a_list_that_dies_is_repeated_with_its_key_and_sent_once(house: House, harbour: Clinic, point: str) -> None:
+    facts = {"customer_id": harbour.id, "recipients": [number(n) for n in range(20)], "body": "Hello", "key": str(uuid4())}
+    house.die("send_list", facts, crash_at=point)
+    assert house.act("send_list", facts).returncode == 0
+    assert len(messages.messages(customer_id=harbour.id)) == 20
+    assert harbour.held == 20 * (PRICE + FEE)
+    dispatch_all(harbour.id)
+    house.let_time_pass(harbour)
+    assert_all_is_right(house, harbour)
+    assert len(house.carried(harbour)) == 20
+
+
+@pytest.mark.parametrize("callbacks", ["heard", "lost"])
+@pytest.mark.parametrize("point", DISPATCHING)
+def test_a_worker_that_dies_sends_nothing_twice_and_loses_nothing(
+    house: House, harbour: Clinic, point: str, callbacks: str
+) -> None:
+    if callbacks == "lost":
+        house.simulator.control("POST", "/faults", {"service": "twilio", "fault": "lose"})
+    _send(house, harbour, 8)
+    house.start_worker(crash_at=point)
+    house.wait_for_the_worker_to_die(point)
+    house.start_worker()
+    until(lambda: _count(harbour, "queued") == 0, "the next worker to take what is left", house.said)
+    until(lambda: _count(harbour, "sending") == _lost_leases(house, harbour), "the outcomes of what was sent", house.said)
+    house.stop_worker()
+    house.let_time_pass(harbour)
+    assert_all_is_right(house, harbour)
+    carried = len(house.carried(harbour))
+    assert carried == 8 or point in ("messaging.claimed", "messaging.sent", "messaging.sent:3", "messaging.record_uncommitted")
+    assert harbour.posted == 100 * MICROS - carried * (PRICE + FEE)
+
+
+@pytest.mark.parametrize("point", RECONCILING)
+def test_a_sweeper_that_dies_is_followed_by_one_that_finishes(house: House, harbour: Clinic, point: str) -> None:
+    house.simulator.control("POST", "/faults", {"service": "twilio", "fault": "lose"})
+    _send(house, harbour, 3)
+    house.start_worker(crash_at="messaging.record_uncommitted")  # sent, and nobody wrote it down
+    house.wait_for_the_worker_to_die("messaging.record_uncommitted")
+    house.stage.settle()
+    house.die("sweep", {"seconds": 120}, crash_at=point)
+    house.let_time_pass(harbour)
+    assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("point", HEARING_OF_MESSAGES)
+def test_doors_that_die_over_receipts_hear_them_again_and_charge_once(house: House, harbour: Clinic, point: str) -> None:
+    house.open_doors(crash_at=point)
+    ids = _send(house, harbour, 6)
+    dispatch_all(harbour.id)
+    house.wait_for_the_doors_to_die(point)
+    house.open_doors()
+    house.stage.settle()
+    until(lambda: _count(harbour, "delivered") == len(ids), "the receipts to come again")
+    assert harbour.posted == 100 * MICROS - len(ids) * (PRICE + FEE)
+    assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("point", HEARING_FROM_PEOPLE)
+def test_a_stop_that_the_doors_died_over_is_obeyed(house: House, harbour: Clinic, point: str) -> None:  # I34
+    house.open_doors(crash_at=point)
+    house.simulator.control("POST", "/inbound", {"phone": number(3), "to": harbour.customer.sender, "body": "STOP"})
+    house.wait_for_the_doors_to_die(point)
+    house.open_doors()
+    house.stage.settle()
+    until(lambda: _rows(harbour, "consent_opt_out") == 1, "the word to come again")
+    assert _rows(harbour, "messaging_inbound") == 1
+
+
+# Small parts
+
+
+def _purchase(clinic: Clinic, method_id: int) -> dict[str, Any]:
+    return {
+        "customer_id": clinic.id,
+        "wallet_id": clinic.pool.id,
+        "method_id": method_id,
+        "amount_micros": 20 * MICROS,
+        "actor": clinic.actor,
+    }
+
+
+def _send(house: House, clinic: Clinic, count: int) -> list[int]:
+    facts = {"customer_id": clinic.id, "recipients": [number(n) for n in range(count)], "body": f"Hello {uuid4()}"}
+    done = house.act("send_list", facts | {"key": str(uuid4())})
+    assert done.returncode == 0, done.stderr
+    return [message.id for message in messages.messages(customer_id=clinic.id)]
+
+
+def _post(house: House, path: str, body: object, *, secret: str, key: str) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": key, "Content-Type": "application/json"}
+    request = urllib.request.Request(house.stage.url + path, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        found: dict[str, Any] = json.loads(reply.read())
+        return found
+
+
+def _count(clinic: Clinic, state: str) -> int:
+    return len(messages.messages(customer_id=clinic.id, state=state, at_most=1_000))
+
+
+def _lost_leases(house: House, clinic: Clinic) -> int:
+    """What is still `sending` because the worker that had it died, not because the next one has it."""
+    with scope.customer(clinic.id):
+        return int(
+            calls.value(
+                "SELECT count(*) FROM messaging_message WHERE customer_id = %s AND state = 'sending' AND changed_at < %s",
+                [clinic.id, house.worker_started],
+            )
+        )
+
+
+def _mailings(clinic: Clinic) -> int:
+    with scope.customer(clinic.id):
+        return int(
+            calls.value("SELECT count(*) FROM invoicing_mailing WHERE customer_id = %s AND sent_at IS NOT NULL", [clinic.id])
+        )
+
+
+def _outbox(clinic: Clinic) -> int:
+    return _rows(clinic, "events_outbox")
+
+
+def _rows(clinic: Clinic, table: str) -> int:
+    with scope.customer(clinic.id):
+        return int(calls.value(f"SELECT count(*) FROM {table} WHERE customer_id = %s", [clinic.id]))
