@@ -102,6 +102,7 @@ async def run() -> None:
         loop.add_signal_handler(number, stop.set)
 
     async def sweep() -> int:
+        await sync_to_async(close_old_connections)()  # in the thread that will ask: the database may have restarted
         return await reconcile.sweep_all(settings=providers, now=timezone.now())
 
     rounds = [

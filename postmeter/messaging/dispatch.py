@@ -3,7 +3,8 @@
     claim (short transaction) -> send, many at once, no transaction open -> record the outcomes in batches
 
 Claims are made a share at a time per customer, so one customer's campaign never starves another's reminder. A worker that
-dies between claim and outcome leaves messages in `sending`; the sweeper turns them into `unknown` after the lease.
+dies between claim and outcome leaves messages in `sending`; the sweeper turns them into `unknown` after the lease. One whose
+database is away keeps its outcomes until it is back.
 """
 
 import asyncio
@@ -12,6 +13,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
+
+import psycopg
+from django.db import InterfaceError, OperationalError
 
 from postmeter.db.threads import DatabaseThread
 from postmeter.kit.crash import crash_point
@@ -28,6 +32,9 @@ log = logging.getLogger("postmeter.dispatch")
 SHARE = 250  # claimed per customer and round
 UNDER_WAY_AT_MOST = 1_000
 IDLE_SECONDS = 0.05
+AWAY_SECONDS = 1.0
+# Set-based statements go to psycopg itself (db/calls.py), the rest through Django, which wraps its errors.
+DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 SANDBOX = "sandbox"  # what test keys send through: nothing leaves the house
 
 
@@ -62,8 +69,13 @@ class Dispatcher:
         """Dispatch until stopped, then wait for the outcomes of what is under way."""
         async with self._working():
             while not self._stopping:
-                if not await self._round():
-                    await asyncio.sleep(IDLE_SECONDS)
+                try:
+                    claimed = await self._round()
+                except DATABASE_AWAY:
+                    log.warning("the database does not answer; claiming again when it does")
+                    await asyncio.sleep(AWAY_SECONDS)
+                else:
+                    await asyncio.sleep(0 if claimed else IDLE_SECONDS)
             while self._under_way:
                 await asyncio.sleep(IDLE_SECONDS)
 
@@ -141,29 +153,37 @@ class Dispatcher:
             await self._done.wait()
             self._done.clear()
             batch, self._outcomes = self._outcomes, []
+            waiting: list[tuple[Claimed, Outcome]] = []
             by_customer: dict[int, list[tuple[Claimed, Outcome]]] = {}
             for message, outcome in batch:
                 by_customer.setdefault(message.customer_id, []).append((message, outcome))
             for customer_id, pairs in by_customer.items():
                 try:
                     await self._records.do(partial(self._write, customer_id, pairs))
+                except DATABASE_AWAY:
+                    log.warning("the database does not answer; %d outcomes wait until it does", len(pairs))
+                    waiting += pairs
                 except Exception:
                     # The messages stay in `sending`; the sweeper finds out what became of them.
                     log.exception("outcomes of %d messages could not be written", len(pairs))
-            self._under_way -= len(batch)
+            self._under_way -= len(batch) - len(waiting)
+            if waiting:
+                self._outcomes += waiting
+                self._done.set()
+                await asyncio.sleep(AWAY_SECONDS)
 
     def _write(self, customer_id: int, pairs: list[tuple[Claimed, Outcome]]) -> None:
         facts, back = [], []
         for message, outcome in pairs:
             if isinstance(outcome, TryLater):
-                back.append(message.id)
+                back.append(message)
             else:
                 facts.extend(facts_of(message, outcome))
         now = self._clock()
         if facts:
             record(customer_id=customer_id, facts=facts, now=now)
         if back:
-            operations.put_back(customer_id=customer_id, ids=back, now=now)
+            operations.put_back(customer_id=customer_id, claimed=back, now=now)
         crash_point("messaging.outcomes_written")
 
 

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +20,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import psycopg
+from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from postmeter.cli.checks import verify_all
@@ -61,6 +63,7 @@ class House:
             "twilio": settings.TWILIO["base_url"],
             "stripe": settings.STRIPE["base_url"],
         }
+        forget_connections()
         self.owner = new_database(self._server, self._name)
         with set_in_environment(POSTMETER_EMAIL_URL=f"file://{self.mail}"):
             self.stage.__enter__()
@@ -71,7 +74,7 @@ class House:
     def __exit__(self, *failure: object) -> None:
         self.stop_worker()
         self.stage.__exit__(*failure)
-        connection.close()
+        forget_connections()
         connection.settings_dict.update(self._before["database"])
         settings.DATABASES["default"]["NAME"] = self._before["name"]
         settings.PUBLIC_URL = self._before["public"]
@@ -98,6 +101,20 @@ class House:
             self._worker.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
             self._worker.wait(PATIENCE_SECONDS)
             self._worker = None
+
+    def keep_a_worker(self) -> None:
+        """What the runner does: a worker that has ended is started again."""
+        if self._worker is None or self._worker.poll() is not None:
+            self._worker = None
+            self.start_worker()
+
+    def post(self, path: str, body: object, *, secret: str, key: str) -> dict[str, Any]:
+        """A program's request. Raises URLError or OSError when it is refused or its connection dies."""
+        headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": key, "Content-Type": "application/json"}
+        request = urllib.request.Request(self.stage.url + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as reply:
+            found: dict[str, Any] = json.loads(reply.read())
+            return found
 
     # Processes that die
 
@@ -233,6 +250,12 @@ def _messages_agree(house: House, clinic: Clinic, *, settled: bool) -> None:
         assert charged == {message["sid"] for message in carried if message["status"] in BILLED}
         open_ = [m for m in ours if State(m.state) not in MACHINE.finals and not m.charged_micros]
         assert not open_, open_
+
+
+def forget_connections() -> None:
+    """Close this thread's database connection, and that of the thread in which asynchronous code asks the database."""
+    connection.close()
+    asyncio.run(sync_to_async(connections.close_all)())
 
 
 def _name(crash_at: str) -> str:

@@ -4,9 +4,7 @@ Each test asserts first that the process did die there, then starts everything a
 I28; F01, F02).
 """
 
-import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -164,10 +162,10 @@ def test_a_request_that_dies_is_repeated_with_its_key_and_sends_once(house: Hous
     key, text = str(uuid4()), {"to": number(7), "text": "See you tomorrow at ten."}
     house.open_doors(crash_at=point)
     with pytest.raises((urllib.error.URLError, OSError)):
-        _post(house, "/v1/messages", text, secret=secret, key=key)
+        house.post("/v1/messages", text, secret=secret, key=key)
     house.wait_for_the_doors_to_die(point)
     house.open_doors()
-    first, again = (_post(house, "/v1/messages", text, secret=secret, key=key) for _ in range(2))
+    first, again = (house.post("/v1/messages", text, secret=secret, key=key) for _ in range(2))
     assert first["id"] == again["id"]
     assert len(messages.messages(customer_id=harbour.id)) == 1
     assert harbour.held == PRICE + FEE
@@ -264,14 +262,6 @@ def _send(house: House, clinic: Clinic, count: int) -> list[int]:
     done = house.act("send_list", facts | {"key": str(uuid4())})
     assert done.returncode == 0, done.stderr
     return [message.id for message in messages.messages(customer_id=clinic.id)]
-
-
-def _post(house: House, path: str, body: object, *, secret: str, key: str) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": key, "Content-Type": "application/json"}
-    request = urllib.request.Request(house.stage.url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        found: dict[str, Any] = json.loads(reply.read())
-        return found
 
 
 def _count(clinic: Clinic, state: str) -> int:

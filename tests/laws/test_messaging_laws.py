@@ -175,14 +175,14 @@ class MessagingLaws(RuleBasedStateMachine):
     @precondition(lambda self: self.claimed)
     def end_a_send(self, data: st.DataObject, how: str) -> None:
         id_ = data.draw(st.sampled_from(sorted(self.claimed)))
-        del self.claimed[id_]
+        message = self.claimed.pop(id_)
         facts = {
             "accepted": Fact(id_, "reply", "twilio", State.SENT, f"SM{id_}", "accepted"),
             "refused": Fact(id_, "reply", "twilio", State.FAILED, "", "refused", "21211", refused=True),
             "unknown": Fact(id_, "reply", "twilio", State.UNKNOWN, "", "unknown"),
         }
         if how == "later":
-            dispatch.put_back(customer_id=self.clinic.id, ids=[id_], now=self.now)
+            dispatch.put_back(customer_id=self.clinic.id, claimed=[message], now=self.now)
             return
         if how != "refused":
             self.sent.add(id_)

@@ -199,12 +199,24 @@ def test_a_message_is_put_back_later_each_time_and_gives_up_released(cast: Cast)
     [id_] = queue(harbour)
     now = at()
     for attempt in range(1, dispatch.ATTEMPTS_AT_MOST + 1):
-        assert [m.attempts for m in dispatch.claim(customer_id=harbour.id, at_most=1, now=now)] == [attempt]
-        dispatch.put_back(customer_id=harbour.id, ids=[id_], now=now)
+        claimed = dispatch.claim(customer_id=harbour.id, at_most=1, now=now)
+        assert [message.attempts for message in claimed] == [attempt]
+        dispatch.put_back(customer_id=harbour.id, claimed=claimed, now=now)
         assert dispatch.claim(customer_id=harbour.id, at_most=1, now=now) == []
         now += timedelta(seconds=2**attempt)
     assert end(harbour, id_) == ("failed", 0, 0)
     assert harbour.held == 0
+
+
+def test_a_worker_that_was_overtaken_puts_nothing_back(cast: Cast) -> None:  # F60
+    harbour, now = cast.clinic(), at()
+    queue(harbour)
+    first = dispatch.claim(customer_id=harbour.id, at_most=1, now=now)
+    dispatch.put_back(customer_id=harbour.id, claimed=first, now=now)
+    now += timedelta(seconds=2)
+    [second] = dispatch.claim(customer_id=harbour.id, at_most=1, now=now)
+    dispatch.put_back(customer_id=harbour.id, claimed=first, now=now)
+    assert end(harbour, second.id)[0] == "sending"
 
 
 def test_taking_back_works_until_a_worker_has_it(cast: Cast) -> None:

@@ -88,12 +88,16 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
 
 
 @scoped
-def put_back(*, customer_id: int, ids: Sequence[int], now: datetime) -> None:
-    """Queue again what the provider surely did not take, later each time; after too many attempts it fails, released."""
+def put_back(*, customer_id: int, claimed: Sequence[Claimed], now: datetime) -> None:
+    """Queue again what the provider surely did not take, later each time; after too many attempts it fails, released.
+
+    Said twice, or too late, it changes nothing: who has claimed a message since then has a higher attempt (F60).
+    """
     rows = calls.rows(
-        """SELECT id, attempts FROM messaging_message WHERE customer_id = %s AND state = 'sending' AND id = ANY (%b)
-           ORDER BY id FOR NO KEY UPDATE""",
-        [customer_id, list(ids)],
+        """SELECT m.id, m.attempts FROM messaging_message m
+           JOIN unnest(%b::bigint[], %b::smallint[]) AS c(id, attempts) ON c.id = m.id AND c.attempts = m.attempts
+           WHERE m.customer_id = %s AND m.state = 'sending' ORDER BY m.id FOR NO KEY UPDATE OF m""",
+        [[message.id for message in claimed], [message.attempts for message in claimed], customer_id],
     )
     spent = [Fact(id_, "us", "", State.FAILED, status="gave_up", refused=True) for id_, n in rows if n >= ATTEMPTS_AT_MOST]
     if spent:
