@@ -34,6 +34,7 @@ from postmeter.api.batcher import Batcher
 from postmeter.api.limits import Limits
 from postmeter.api.openapi import document
 from postmeter.api.operation import Door, Operation
+from postmeter.api.payers import Payers
 from postmeter.api.threads import Threads
 
 _ROOMS = (messages, batches, quotes, wallets, transactions, top_ups, payment_methods, invoices, price_lists)
@@ -61,7 +62,7 @@ def openapi_text() -> str:
 async def _open(app: Litestar) -> AsyncIterator[None]:
     threads, lists, accepting = Threads("api", 8), Threads("lists", 2), Threads("accept", 1)
     grouped = os.environ.get("POSTMETER_API_GROUP_COMMIT", "1") != "0"
-    door = Door(Keys(threads), Limits(), Batcher(accepting) if grouped else None, threads, lists)
+    door = Door(Keys(threads), Limits(), Batcher(accepting, Payers(threads)) if grouped else None, threads, lists)
     app.state = State({"door": door})
     door.keys.start()
     try:

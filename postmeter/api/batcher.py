@@ -13,6 +13,7 @@ from datetime import datetime
 from django.db import connection
 from django.utils import timezone
 
+from postmeter.api.payers import Payers
 from postmeter.api.threads import Threads
 from postmeter.messaging.operations.accept import Accepted, Submission, submit_together
 
@@ -34,15 +35,20 @@ class _Waiting:
 
 
 class Batcher:
-    """Collects single submissions. `threads` has one thread, so that one commit is under way at a time."""
+    """Collects single submissions. `threads` has one thread, so that one commit is under way at a time.
 
-    def __init__(self, threads: Threads) -> None:
+    What is to be known of a customer is read in the threads of `payers` before its message joins, not while others wait.
+    """
+
+    def __init__(self, threads: Threads, payers: Payers) -> None:
         self._threads = threads
+        self._payers = payers
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
     async def submit(self, submission: Submission) -> tuple[Accepted, datetime]:
         """Returns when the message is committed, with the time it was accepted at. Raises its refusal."""
+        await self._payers.ready(submission.customer_id, submission.mode)
         future: asyncio.Future[tuple[Accepted, datetime]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(submission, future))
         if self._task is None or self._task.done():

@@ -4,6 +4,7 @@
 while the previous commit is under way: one transaction for all of them, one call per customer.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -115,9 +116,19 @@ _payers: dict[tuple[int, str], tuple[float, Payer]] = {}
 
 def payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
     """Who pays, with which prices. Raises MessagingOff."""
-    cached = _payers.get((customer_id, mode))
-    if cached and time.monotonic() - cached[0] < PAYER_SECONDS:
-        return cached[1]
+    if payer_age(customer_id=customer_id, mode=mode) < PAYER_SECONDS:
+        return _payers[customer_id, mode][1]
+    return read_payer(customer_id=customer_id, mode=mode, now=now)
+
+
+def payer_age(*, customer_id: int, mode: str) -> float:
+    """How many seconds ago the payer was read in this process; infinite if it was not."""
+    known = _payers.get((customer_id, mode))
+    return time.monotonic() - known[0] if known else math.inf
+
+
+def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
+    """Read the payer and keep it. A door that collects messages does this ahead, beside the thread that commits."""
     with scope.customer(customer_id):
         customer = customers.customer(customer_id=customer_id)
         if not customer.messaging_enabled or customer.suspended_at:
@@ -248,6 +259,7 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
     groups: dict[tuple[int, str, str, str | None, datetime | None, datetime | None], list[int]] = {}
     for position, one in enumerate(submissions):
         groups.setdefault((one.customer_id, one.mode, one.actor, one.sender, one.due_at, one.useful_until), []).append(position)
+    together: list[_Group] = []
     with transaction.atomic():
         # Customers in order of id: two doors that commit at once lock accounts in the same order.
         for (customer_id, mode, *_), positions in sorted(groups.items(), key=lambda item: item[0][0]):
@@ -257,15 +269,30 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
                 for position in positions:
                     answers[position] = refusal
                 continue
-            _accept_group(who, submissions, positions, answers, now)
+            together += _group(who, submissions, positions, answers, now)
+        for group, rows in zip(together, calls.pipelined(_ACCEPT, [group.arguments for group in together]), strict=True):
+            ids, words = rows[0]
+            for n, position in enumerate(group.positions):
+                answers[position] = _single_answer(group.payer, group.priced, n, ids[n], words[n])
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
     return [answer for answer in answers if answer is not None]
 
 
-def _accept_group(
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What goes to the database in one call: one customer's messages out of several requests."""
+
+    payer: Payer
+    positions: list[int]
+    priced: Priced
+    arguments: list[object]
+
+
+def _group(
     who: Payer, submissions: Sequence[Submission], positions: list[int], answers: list[Accepted | Refusal | None], now: datetime
-) -> None:
+) -> list[_Group]:
+    """The rows that can go, as one call or none; the others get their refusal."""
     recipients = [submissions[p].recipients[0] for p in positions]
     bodies = [submissions[p].bodies[0] for p in positions]
     priced = price_list(who, recipients, bodies)
@@ -273,26 +300,13 @@ def _accept_group(
         answers[positions[index]] = refusal
     good = [i for i in range(len(positions)) if i not in priced.problems]
     if not good:
-        return
-    first = submissions[positions[0]]
-    together = Submission(
-        customer_id=who.customer_id,
-        recipients=[recipients[i] for i in good],
-        bodies=[bodies[i] for i in good],
-        actor=first.actor,
-        mode=first.mode,
-        sender=first.sender,
-        whole=False,
-        due_at=first.due_at,
-        useful_until=first.useful_until,
-    )
+        return []
+    chosen = [submissions[positions[i]] for i in good]
+    recipients, bodies = [recipients[i] for i in good], [bodies[i] for i in good]
+    together = replace(chosen[0], recipients=recipients, bodies=bodies, key=None, digest=None, whole=False)
     kept = _rows_of(priced, good)
-    keys = [submissions[positions[i]].key for i in good]
-    digests = [submissions[positions[i]].digest for i in good]
-    arguments = _arguments(who, together, kept, 0, now, keys=keys, digests=digests)
-    ids, words = calls.rows(_ACCEPT, arguments)[0]
-    for n, i in enumerate(good):
-        answers[positions[i]] = _single_answer(who, kept, n, ids[n], words[n])
+    arguments = _arguments(who, together, kept, 0, now, keys=[one.key for one in chosen], digests=[one.digest for one in chosen])
+    return [_Group(who, [positions[i] for i in good], kept, arguments)]
 
 
 def _single_answer(who: Payer, priced: Priced, n: int, id_: int, word: str) -> Accepted | Refusal:
