@@ -18,7 +18,7 @@ class Payers:
     async def ready(self, customer_id: int, mode: str) -> None:
         """Returns when the payer is known here; one that grows old is read again meanwhile. Raises MessagingOff."""
         age = accept.payer_age(customer_id=customer_id, mode=mode)
-        if age < accept.PAYER_SECONDS / 2:
+        if age < accept.PAYER_SECONDS * 2 / 3:
             return
         reading = self._reading.get((customer_id, mode))
         if reading is None:
