@@ -19,7 +19,7 @@ from django.db import connection
 from postmeter.db.roles import roles_of
 from postmeter.simulator.process import SimulatorProcess
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 class Stage:

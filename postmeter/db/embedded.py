@@ -56,7 +56,7 @@ listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '{sockets}'
 password_encryption = 'scram-sha-256'
-max_connections = 60
+max_connections = 200
 
 # A small server that shares two cores with the application.
 shared_buffers = '256MB'
