@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from postmeter.customers import queries as customers
 from postmeter.db import calls
@@ -12,6 +12,11 @@ from postmeter.invoicing.models import Invoice, Mailing, Seller
 from postmeter.kit.money import from_minor, to_minor
 
 PPM = 1_000_000
+MAILING_LEASE = timedelta(minutes=2)  # longer than any time limit of ours at a mail server
+
+
+class BeingMailed(Exception):
+    """Another job has the claim on this mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +96,26 @@ def number_of(invoice: Invoice) -> str:
 
 @scoped
 def start_mailing(*, customer_id: int, invoice_id: int, now: datetime) -> Mailing | None:
-    """Claim the mail of an invoice; None if it was sent. A mail whose sending died is claimed again, so it goes at least once."""
+    """Claim the mail of an invoice; None if it was sent. One whose sending died is claimed again after the lease.
+
+    Raises BeingMailed while another job holds the claim: relays repeat jobs, and two that cross must not mail twice.
+    """
     invoice = Invoice.objects.get(customer_id=customer_id, id=invoice_id)
-    calls.rows(
+    claimed = calls.rows(
         """INSERT INTO invoicing_mailing (customer_id, id, invoice_id, address, started_at) VALUES (%s, next_id(), %s, %s, %s)
-           ON CONFLICT (customer_id, invoice_id) DO NOTHING""",
-        [customer_id, invoice_id, invoice.buyer["email"], now],
+           ON CONFLICT (customer_id, invoice_id) DO UPDATE SET started_at = excluded.started_at
+               WHERE invoicing_mailing.sent_at IS NULL AND invoicing_mailing.started_at <= %s RETURNING id""",
+        [customer_id, invoice_id, invoice.buyer["email"], now, now - MAILING_LEASE],
     )
     mailing = Mailing.objects.get(customer_id=customer_id, invoice_id=invoice_id)
-    return None if mailing.sent_at else mailing
+    if claimed:
+        return mailing
+    if mailing.sent_at:
+        return None
+    raise BeingMailed
 
 
 @scoped
 def finish_mailing(*, customer_id: int, invoice_id: int, now: datetime) -> None:
-    Mailing.objects.filter(customer_id=customer_id, invoice_id=invoice_id, sent_at=None).update(sent_at=now)
-    events.record("invoice.mailed", customer_id=customer_id, subject_id=invoice_id, now=now)
+    if Mailing.objects.filter(customer_id=customer_id, invoice_id=invoice_id, sent_at=None).update(sent_at=now):
+        events.record("invoice.mailed", customer_id=customer_id, subject_id=invoice_id, now=now)

@@ -21,16 +21,19 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def worker(stage: Stage) -> Iterator[None]:
-    """Dispatches what is queued, for as long as the run lasts."""
+    """Dispatches what is queued, for this test only: it would take the messages of others' customers too."""
     with (stage.folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "postmeter.config.worker"], env=stage.environment(worker=True), stdout=log, stderr=log
         )
     yield
     process.terminate()
-    process.wait(PATIENCE_SECONDS)
+    try:
+        process.wait(PATIENCE_SECONDS)
+    finally:
+        process.kill()
 
 
 @pytest.fixture

@@ -106,6 +106,17 @@ def test_the_mail_is_complete_by_itself_and_goes_once(cast: Cast) -> None:
         assert "Click here to download a PDF copy of your tax invoice" in version
 
 
+def test_a_job_that_crosses_another_ones_mail_waits_for_its_claim_to_lapse(cast: Cast) -> None:
+    clinic = cast.clinic()
+    asked = {"customer_id": clinic.id, "invoice_id": issue(clinic).id}
+    assert operations.start_mailing(**asked, now=at()) is not None
+    with pytest.raises(operations.BeingMailed):
+        operations.start_mailing(**asked, now=at() + operations.MAILING_LEASE / 2)
+    assert operations.start_mailing(**asked, now=at() + operations.MAILING_LEASE) is not None
+    operations.finish_mailing(**asked, now=at())
+    assert operations.start_mailing(**asked, now=at() + 2 * operations.MAILING_LEASE) is None
+
+
 def test_the_mails_link_opens_its_invoice_without_signing_in_and_nothing_else(cast: Cast) -> None:
     clinic = cast.clinic()
     first, second = issue(clinic), issue(clinic)

@@ -99,8 +99,11 @@ class House:
     def stop_worker(self, *, kill: bool = False) -> None:
         if self._worker:
             self._worker.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-            self._worker.wait(PATIENCE_SECONDS)
-            self._worker = None
+            try:
+                self._worker.wait(PATIENCE_SECONDS)
+            finally:
+                self._worker.kill()  # one that does not stop must not dispatch in other tests
+                self._worker = None
 
     def keep_a_worker(self) -> None:
         """What the runner does: a worker that has ended is started again."""
@@ -163,9 +166,10 @@ class House:
         asyncio.run(reconcile.sweep_all(settings=settings.PROVIDERS, now=now))
 
     def age_dead_workers(self) -> None:
-        """As if a minute had passed since their last heartbeat."""
+        """As if some minutes had passed since their last heartbeat, and since they began a mail."""
         with psycopg.connect(self.owner, autocommit=True) as server:
-            server.execute("UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '1 minute'")
+            server.execute("UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '5 minutes'")
+            server.execute("UPDATE invoicing_mailing SET started_at = started_at - interval '5 minutes' WHERE sent_at IS NULL")
 
     # Truth
 
