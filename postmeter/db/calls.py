@@ -19,22 +19,6 @@ def rows(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> 
         return cursor.fetchall() if cursor.description else []
 
 
-def pipelined(statement: str, parameters: Sequence[Sequence[Any]]) -> list[list[tuple[Any, ...]]]:
-    """Run one statement with each of the parameters, all sent before the first answer is awaited; the rows of each.
-
-    If one fails all fail, and so does the transaction, which must be open.
-    """
-    if len(parameters) < 2:
-        return [rows(statement, each) for each in parameters]
-    cursors = []
-    with connection.connection.pipeline():
-        for each in parameters:
-            cursor = psycopg.Cursor(connection.connection)
-            cursor.execute(statement, each)
-            cursors.append(cursor)
-        return [cursor.fetchall() for cursor in cursors]
-
-
 def value(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
     return rows(statement, parameters)[0][0]
 

@@ -20,50 +20,57 @@ BEGIN
 END $$;
 
 -- Holds against one account: a prefix of the list is accepted, as far as the money goes.
+-- p_fresh: the ids are new, so none can have been held before.
 -- Words: ok, exists (the same id was held before), exceeds_available, bad_amount.
 CREATE FUNCTION ledger_hold(
     p_customer_id bigint, p_now timestamptz, p_debit bigint, p_credit bigint, p_code text, p_expires_at timestamptz,
     p_ids bigint[], p_amounts bigint[], p_refs bigint[], p_fresh boolean DEFAULT false)
 RETURNS text[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_available bigint; v_limited boolean; v_normal text; v_total bigint; v_least bigint; v_known bigint[]; v_words text[];
-    v_ids bigint[]; v_amounts bigint[]; v_refs bigint[]; v_low bigint; v_high bigint; v_units int;
+    v_available bigint; v_limited boolean; v_normal text; v_unit text; v_total bigint; v_least bigint; v_known bigint[]; v_words text[];
+    v_ids bigint[]; v_amounts bigint[]; v_refs bigint[]; v_low bigint; v_high bigint;
 BEGIN
-    SELECT credits_posted - debits_posted - debits_pending + limit_micros, limited, normal INTO v_available, v_limited, v_normal
+    SELECT sum(x), min(x) INTO v_total, v_least FROM unnest(p_amounts) x;
+    IF p_fresh AND v_least > 0 THEN
+        -- As good as always everything fits: one statement locks, judges and counts.
+        UPDATE ledger_account a SET debits_pending = a.debits_pending + v_total
+            WHERE a.customer_id = p_customer_id AND a.id = p_debit AND a.limited AND a.normal = 'credit'
+                AND v_total <= a.credits_posted - a.debits_posted - a.debits_pending + a.limit_micros
+                AND a.unit = (SELECT c.unit FROM ledger_account c WHERE c.customer_id = p_customer_id AND c.id = p_credit AND c.id <> p_debit);
+        IF FOUND THEN
+            INSERT INTO ledger_transfer (customer_id, id, debit_account_id, credit_account_id, amount_micros, code, ref_id, pending, expires_at, at)
+                SELECT p_customer_id, u.id, p_debit, p_credit, u.amount, p_code, u.ref, true, p_expires_at, p_now
+                FROM unnest(p_ids, p_amounts, p_refs) AS u(id, amount, ref);
+            RETURN array_fill('ok'::text, ARRAY[cardinality(p_ids)]);
+        END IF;
+    END IF;
+    SELECT credits_posted - debits_posted - debits_pending + limit_micros, limited, normal, unit INTO v_available, v_limited, v_normal, v_unit
         FROM ledger_account WHERE customer_id = p_customer_id AND id = p_debit FOR NO KEY UPDATE;
     IF NOT FOUND OR NOT v_limited OR v_normal <> 'credit' THEN
         RAISE EXCEPTION 'account % cannot be held against', p_debit USING ERRCODE = 'foreign_key_violation';
     END IF;
-    SELECT count(DISTINCT unit) INTO v_units FROM ledger_account WHERE customer_id = p_customer_id AND id IN (p_debit, p_credit)
-        HAVING count(*) = 2;
-    IF v_units IS DISTINCT FROM 1 THEN
+    IF NOT EXISTS (SELECT 1 FROM ledger_account WHERE customer_id = p_customer_id AND id = p_credit AND unit = v_unit AND id <> p_debit) THEN
         RAISE EXCEPTION 'accounts % and % are not of one unit', p_debit, p_credit USING ERRCODE = 'foreign_key_violation';
     END IF;
-    SELECT sum(x), min(x) INTO v_total, v_least FROM unnest(p_amounts) x;
     IF NOT p_fresh THEN
         SELECT min(x), max(x) INTO v_low, v_high FROM unnest(p_ids) x;
         SELECT array_agg(id) INTO v_known FROM ledger_transfer
             WHERE customer_id = p_customer_id AND id BETWEEN v_low AND v_high AND id = ANY (p_ids);
     END IF;
-    IF v_known IS NULL AND v_least > 0 AND v_total <= v_available THEN
-        v_ids := p_ids; v_amounts := p_amounts; v_refs := p_refs;
-        v_words := array_fill('ok'::text, ARRAY[cardinality(p_ids)]);
-    ELSE
-        WITH item AS (
-            SELECT u.*, u.id = ANY (coalesce(v_known, '{}')) AS known FROM unnest(p_ids, p_amounts, p_refs) WITH ORDINALITY AS u(id, amount, ref, ord)
-        ), judged AS (
-            SELECT item.*, CASE
-                WHEN known THEN 'exists'
-                WHEN amount <= 0 THEN 'bad_amount'
-                WHEN sum(CASE WHEN known OR amount <= 0 THEN 0 ELSE amount END) OVER (ORDER BY ord) <= v_available THEN 'ok'
-                ELSE 'exceeds_available' END AS word FROM item
-        )
-        SELECT array_agg(word ORDER BY ord), array_agg(id ORDER BY ord) FILTER (WHERE word = 'ok'),
-               array_agg(amount ORDER BY ord) FILTER (WHERE word = 'ok'), array_agg(ref ORDER BY ord) FILTER (WHERE word = 'ok'),
-               sum(amount) FILTER (WHERE word = 'ok')
-            INTO v_words, v_ids, v_amounts, v_refs, v_total FROM judged;
-    END IF;
-    IF v_ids IS NOT NULL AND cardinality(v_ids) > 0 THEN
+    WITH item AS (
+        SELECT u.*, u.id = ANY (coalesce(v_known, '{}')) AS known FROM unnest(p_ids, p_amounts, p_refs) WITH ORDINALITY AS u(id, amount, ref, ord)
+    ), judged AS (
+        SELECT item.*, CASE
+            WHEN known THEN 'exists'
+            WHEN amount <= 0 THEN 'bad_amount'
+            WHEN sum(CASE WHEN known OR amount <= 0 THEN 0 ELSE amount END) OVER (ORDER BY ord) <= v_available THEN 'ok'
+            ELSE 'exceeds_available' END AS word FROM item
+    )
+    SELECT array_agg(word ORDER BY ord), array_agg(id ORDER BY ord) FILTER (WHERE word = 'ok'),
+           array_agg(amount ORDER BY ord) FILTER (WHERE word = 'ok'), array_agg(ref ORDER BY ord) FILTER (WHERE word = 'ok'),
+           sum(amount) FILTER (WHERE word = 'ok')
+        INTO v_words, v_ids, v_amounts, v_refs, v_total FROM judged;
+    IF v_ids IS NOT NULL THEN
         INSERT INTO ledger_transfer (customer_id, id, debit_account_id, credit_account_id, amount_micros, code, ref_id, pending, expires_at, at)
             SELECT p_customer_id, u.id, p_debit, p_credit, u.amount, p_code, u.ref, true, p_expires_at, p_now
             FROM unnest(v_ids, v_amounts, v_refs) AS u(id, amount, ref);

@@ -1,7 +1,7 @@
 """Pump 1, accept: measure and price in memory, then one call of the database for one customer's list.
 
 `submit` takes one list in a transaction of its own. `submit_together` is for the API door, which collects single requests
-while the previous commit is under way: one transaction for all of them, one call per customer.
+while the previous commit is under way: one transaction and one call for all of them.
 """
 
 import math
@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -206,7 +207,7 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
     with transaction.atomic():
         is_list = submission.listed or len(submission.recipients) > 1 or submission.quote_id
         batch_id = calls.next_id() if is_list else 0
-        row = calls.rows(_ACCEPT, _arguments(who, submission, priced, batch_id, now, list_key=True))[0]
+        row = calls.rows(_ACCEPT, _arguments(who, submission, priced, batch_id, now))[0]
         accepted = Accepted(batch_id, row[0], row[1], priced, who.unit)
         _refuse_answers(submission, who, accepted)
         if "exists" in accepted.words:
@@ -254,71 +255,110 @@ def _rows_of(priced: Priced, positions: list[int]) -> Priced:
 
 
 def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list[Accepted | Refusal]:
-    """Accept many single messages in one transaction, one call per customer and mode. Each gets its own answer."""
+    """Accept many single messages in one transaction and one call. Each gets its own answer."""
     answers: list[Accepted | Refusal | None] = [None] * len(submissions)
     groups: dict[tuple[int, str, str, str | None, datetime | None, datetime | None], list[int]] = {}
     for position, one in enumerate(submissions):
         groups.setdefault((one.customer_id, one.mode, one.actor, one.sender, one.due_at, one.useful_until), []).append(position)
-    together: list[_Group] = []
     with transaction.atomic():
-        # Customers in order of id: two doors that commit at once lock accounts in the same order.
-        for (customer_id, mode, *_), positions in sorted(groups.items(), key=lambda item: item[0][0]):
+        together: list[_Group] = []
+        for (customer_id, mode, *_), positions in groups.items():
             try:
                 who = payer(customer_id=customer_id, mode=mode, now=now)
             except Refusal as refusal:
                 for position in positions:
                     answers[position] = refusal
-                continue
-            together += _group(who, submissions, positions, answers, now)
-        for group, rows in zip(together, calls.pipelined(_ACCEPT, [group.arguments for group in together]), strict=True):
-            ids, words = rows[0]
-            for n, position in enumerate(group.positions):
-                answers[position] = _single_answer(group.payer, group.priced, n, ids[n], words[n])
+            else:
+                together += _group(who, submissions, positions, answers)
+        # In order of customer and account: two doors that commit at once lock accounts in the same order.
+        together.sort(key=lambda group: (group.payer.customer_id, group.payer.debit))
+        if together:
+            ids, words = calls.rows(_ACCEPT_EACH, _arguments_of_groups(together, now))[0]
+            rows = ((group, row) for group in together for row in group.rows)
+            for (group, row), id_, word in zip(rows, ids, words, strict=True):
+                answers[row.position] = _single_answer(group.payer.unit, row, id_, word)
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
     return [answer for answer in answers if answer is not None]
 
 
+class _Row(NamedTuple):
+    """One message of a group; what stands after `position` are columns of `messaging_accept_each`."""
+
+    position: int
+    key: UUID | None
+    digest: UUID | None
+    recipient: str
+    body: str
+    encoding: str
+    segments: int
+    price: int
+    fee: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What goes to the database in one call: one customer's messages out of several requests."""
+    """One customer's messages out of several requests that differ in nothing but their rows."""
 
     payer: Payer
-    positions: list[int]
-    priced: Priced
-    arguments: list[object]
+    like: Submission
+    rows: list[_Row]
 
 
 def _group(
-    who: Payer, submissions: Sequence[Submission], positions: list[int], answers: list[Accepted | Refusal | None], now: datetime
+    who: Payer, submissions: Sequence[Submission], positions: list[int], answers: list[Accepted | Refusal | None]
 ) -> list[_Group]:
-    """The rows that can go, as one call or none; the others get their refusal."""
-    recipients = [submissions[p].recipients[0] for p in positions]
-    bodies = [submissions[p].bodies[0] for p in positions]
-    priced = price_list(who, recipients, bodies)
-    for index, refusal in priced.problems.items():
-        answers[positions[index]] = refusal
-    good = [i for i in range(len(positions)) if i not in priced.problems]
-    if not good:
-        return []
-    chosen = [submissions[positions[i]] for i in good]
-    recipients, bodies = [recipients[i] for i in good], [bodies[i] for i in good]
-    together = replace(chosen[0], recipients=recipients, bodies=bodies, key=None, digest=None, whole=False)
-    kept = _rows_of(priced, good)
-    arguments = _arguments(who, together, kept, 0, now, keys=[one.key for one in chosen], digests=[one.digest for one in chosen])
-    return [_Group(who, [positions[i] for i in good], kept, arguments)]
+    """The rows that can go, as one group or none; the others get their refusal."""
+    chosen = [submissions[position] for position in positions]
+    priced = price_list(who, [one.recipients[0] for one in chosen], [one.bodies[0] for one in chosen])
+    rows = []
+    for n, (position, one) in enumerate(zip(positions, chosen, strict=True)):
+        if refusal := priced.problems.get(n):
+            answers[position] = refusal
+        else:
+            cost = (priced.encodings[n], priced.segments[n], priced.prices[n], priced.fees[n])
+            rows.append(_Row(position, one.key, one.digest, one.recipients[0], one.bodies[0], *cost))
+    return [_Group(who, chosen[0], rows)] if rows else []
 
 
-def _single_answer(who: Payer, priced: Priced, n: int, id_: int, word: str) -> Accepted | Refusal:
-    total = priced.prices[n] + priced.fees[n]
+_ACCEPT_EACH = """SELECT * FROM messaging_accept_each(%s, %s, %s, %s,
+    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[],
+    %b::timestamptz[], %b::timestamptz[], %b::boolean[], %b::int[],
+    %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])"""
+
+
+def _arguments_of_groups(groups: Sequence[_Group], now: datetime) -> list[object]:
+    lists = [
+        (
+            who.customer_id,
+            who.wallet_id,
+            who.debit,
+            who.credit,
+            who.unit,
+            like.sender or who.sender,
+            who.provider,
+            who.prices.price_list_id,
+            like.actor,
+            like.due_at or now,
+            like.useful_until,
+            any(row.key for row in rows),
+            len(rows),
+        )
+        for who, like, rows in ((group.payer, group.like, group.rows) for group in groups)
+    ]
+    rows = [row[1:] for group in groups for row in group.rows]
+    columns = [list(column) for table in (lists, rows) for column in zip(*table, strict=True)]
+    return [now, now + HOLD_FOR, now + KEY_FOR, "sms", *columns]
+
+
+def _single_answer(unit: str, row: _Row, id_: int, word: str) -> Accepted | Refusal:
     if word == "key_reused":
         return KeyReused(field="Idempotency-Key", remedy="Use a new key for a new request.")
     if word == "opted_out":
         return BadInput("This recipient has opted out.", field="to", remedy="They can opt in again by sending START.")
     if word == "exceeds_available":
-        return NotCoveredList(remedy="Top up your credit, then send again.", needed_micros=total, unit=who.unit)
-    one = Priced([priced.encodings[n]], [priced.segments[n]], [priced.prices[n]], [priced.fees[n]])
-    return Accepted(0, [id_], [word], one, who.unit)
+        return NotCoveredList(remedy="Top up your credit, then send again.", needed_micros=row.price + row.fee, unit=unit)
+    return Accepted(0, [id_], [word], Priced([row.encoding], [row.segments], [row.price], [row.fee]), unit)
 
 
 _ACCEPT = """SELECT * FROM messaging_accept(
@@ -332,12 +372,7 @@ def _arguments(
     priced: Priced,
     batch_id: int,
     now: datetime,
-    *,
-    list_key: bool = False,
-    keys: list[UUID | None] | None = None,
-    digests: list[UUID | None] | None = None,
 ) -> list[object]:
-    has_keys = keys is not None and any(keys)
     return [
         who.customer_id,
         now,
@@ -355,11 +390,11 @@ def _arguments(
         submission.due_at or now,
         submission.useful_until,
         now + KEY_FOR,
-        submission.key if list_key else None,
-        submission.digest if list_key else None,
+        submission.key,
+        submission.digest,
         submission.whole,
-        keys if has_keys else None,
-        digests if has_keys else None,
+        None,
+        None,
         list(submission.recipients),
         list(submission.bodies),
         priced.encodings,
