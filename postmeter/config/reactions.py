@@ -14,6 +14,7 @@ REACTIONS = {
     "consent.opted_in": [],
     "consent.opted_out": [],
     "customer.created": [],
+    "customer.details_changed": [],
     "customer.messaging_switched": [],
     "invoice.mailed": [],
     "member.added": [],

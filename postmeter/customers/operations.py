@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from postmeter.customers import keys, permissions
@@ -12,9 +14,11 @@ from postmeter.db import calls
 from postmeter.db.scope import customer as customer_scope
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.kit.phone import countries
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 
 API_KEY_REVOKED = "api_key_revoked"  # the channel on which doors that remember keys hear which one to forget
+NAME_AT_MOST, ADDRESS_AT_MOST, ADDRESS_LINES_AT_MOST, TAX_ID_AT_MOST = 200, 500, 8, 50  # characters; lines
 LIVE_KEYS_AT_MOST = 2  # of one name: the old one and its successor, so that keys can be changed without a pause
 
 
@@ -38,9 +42,7 @@ def create_customer(
     plan: str = "standard",
 ) -> Customer:
     """Open a customer. Raises BadInput for an unknown zone."""
-    if time_zone not in available_timezones():
-        raise BadInput("There is no such time zone.", field="time_zone", remedy="Use a name such as Australia/Sydney.")
-    ZoneInfo(time_zone)
+    _must_be_zone(time_zone)
     customer_id = calls.next_id()
     with customer_scope(customer_id):
         customer = Customer(
@@ -64,6 +66,91 @@ def create_customer(
             raise Conflict("This number is another customer's.", field="sender", remedy="Choose another number.") from None
         events.record("customer.created", customer_id=customer_id, subject_id=customer_id, now=now)
     return customer
+
+
+@scoped
+def change_details(
+    *,
+    customer_id: int,
+    name: str,
+    address: str,
+    country: str,
+    tax_id: str,
+    email: str,
+    time_zone: str,
+    now: datetime,
+    actor: str,
+) -> Customer:
+    """Change what the customer is called on invoices from now on; issued ones keep their words. Raises BadInput with its field.
+
+    `address` has a line for each line of the envelope. The fact names what changed, and not what it says.
+    """
+    _must_be_zone(time_zone)
+    details = {
+        "name": _line(name, NAME_AT_MOST, field="name"),
+        "address": _address(address),
+        "country": _country(country),
+        "tax_id": _line(tax_id, TAX_ID_AT_MOST, field="tax_id", optional=True),
+        "email": _email(email),
+        "time_zone": time_zone,
+    }
+    customer = Customer.objects.select_for_update().get(id=customer_id)
+    changed = [field for field, value in details.items() if getattr(customer, field) != value]
+    for field in changed:
+        setattr(customer, field, details[field])
+    if changed:
+        customer.save(update_fields=changed)
+        events.record(
+            "customer.details_changed",
+            customer_id=customer_id,
+            subject_id=customer_id,
+            now=now,
+            actor=actor,
+            data={"changed": changed},
+        )
+    return customer
+
+
+def _must_be_zone(time_zone: str) -> None:
+    if time_zone not in available_timezones():
+        raise BadInput("There is no such time zone.", field="time_zone", remedy="Use a name such as Australia/Sydney.")
+
+
+def _line(text: str, at_most: int, *, field: str, optional: bool = False) -> str:
+    line = " ".join(text.split())
+    if len(line) > at_most or not (line or optional):
+        raise BadInput(
+            "This is too long." if line else "Write something here.", field=field, remedy=f"Up to {at_most} characters."
+        )
+    return line
+
+
+def _address(text: str) -> str:
+    """The lines without empty ones."""
+    lines = [line for line in (" ".join(line.split()) for line in text.splitlines()) if line]
+    address = "\n".join(lines)
+    if len(lines) > ADDRESS_LINES_AT_MOST or len(address) > ADDRESS_AT_MOST:
+        raise BadInput(
+            "This address is too long for an envelope.",
+            field="address",
+            remedy=f"Up to {ADDRESS_LINES_AT_MOST} lines and {ADDRESS_AT_MOST} characters.",
+        )
+    return address
+
+
+def _country(country: str) -> str:
+    if country not in countries():
+        raise BadInput("There is no such country.", field="country", remedy="Use its two letters, such as AU.")
+    return country
+
+
+def _email(email: str) -> str:
+    email = email.strip()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise BadInput("This is not an e-mail address.", field="email", remedy="Such as accounts@clinic.example.") from None
+    return email
 
 
 @scoped

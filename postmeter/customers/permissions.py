@@ -10,19 +10,33 @@ READ_BALANCE = "wallets.read"
 BUY = "topups.create"
 READ_INVOICES = "invoices.read"
 MANAGE_PAYMENT_METHODS = "payment_methods.manage"
+MANAGE_BILLING_DETAILS = "billing_details.manage"
 MANAGE_KEYS = "api_keys.manage"
 MANAGE_MEMBERS = "members.manage"
 READ_PRICES = "prices.read"
 
 ALL = frozenset(
-    {SEND, READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, MANAGE_PAYMENT_METHODS, MANAGE_KEYS, MANAGE_MEMBERS, READ_PRICES}
+    {
+        SEND,
+        READ_MESSAGES,
+        READ_BALANCE,
+        BUY,
+        READ_INVOICES,
+        MANAGE_PAYMENT_METHODS,
+        MANAGE_BILLING_DETAILS,
+        MANAGE_KEYS,
+        MANAGE_MEMBERS,
+        READ_PRICES,
+    }
 )
-# What a program may be allowed. Keys, members and cards stay with people.
+# What a program may be allowed. Keys, members, cards and what stands on invoices stay with people.
 SCOPES = frozenset({SEND, READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, READ_PRICES})
 
 BY_ROLE: dict[Role, frozenset[str]] = {
     Role.MASTER: ALL,
-    Role.BILLING_ADMIN: frozenset({READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, MANAGE_PAYMENT_METHODS, READ_PRICES}),
+    Role.BILLING_ADMIN: frozenset(
+        {READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, MANAGE_PAYMENT_METHODS, MANAGE_BILLING_DETAILS, READ_PRICES}
+    ),
     Role.OFFICE_MANAGER: frozenset({SEND, READ_MESSAGES, READ_BALANCE, MANAGE_MEMBERS, READ_PRICES}),
     Role.SENDER: frozenset({SEND, READ_MESSAGES, READ_BALANCE, READ_PRICES}),
 }

@@ -77,6 +77,7 @@ def issue(*, customer_id: int, subject_id: int, currency: str, lines: Sequence[L
             "country": customer.country,
             "tax_id": customer.tax_id,
             "email": customer.email,
+            "time_zone": customer.time_zone,
         },
         lines=[asdict(line) for line in lines],
         net_micros=total - tax,

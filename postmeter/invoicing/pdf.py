@@ -4,12 +4,14 @@ import json
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typst
 
 from postmeter.invoicing import operations
 from postmeter.invoicing.models import Invoice
 from postmeter.kit.money import format_amount
+from postmeter.kit.phone import country_name
 
 TEMPLATE = Path(__file__).parent / "invoice.typ"
 
@@ -20,7 +22,12 @@ def title(invoice: Invoice) -> str:
 
 
 def facts_of(invoice: Invoice, zone: tzinfo) -> dict[str, Any]:
-    """Everything that the document says, ready to print; the mail and the page say the same."""
+    """Everything that the document says, ready to print; the mail and the page say the same.
+
+    Its date is the day in the zone that it was issued for, whatever the customer's zone is now; `zone` is for a document that
+    does not say.
+    """
+    zone = ZoneInfo(invoice.buyer["time_zone"]) if "time_zone" in invoice.buyer else zone
     unit = invoice.currency
     rate = invoice.seller["tax_rate_ppm"] / 10_000
     return {
@@ -28,7 +35,7 @@ def facts_of(invoice: Invoice, zone: tzinfo) -> dict[str, Any]:
         "number": operations.number_of(invoice),
         "issued": f"{invoice.issued_at.astimezone(zone):%d %B %Y}",
         "seller": invoice.seller,
-        "buyer": invoice.buyer,
+        "buyer": invoice.buyer | {"country": country_name(invoice.buyer["country"])},
         "lines": [
             {
                 "description": line["description"],

@@ -148,10 +148,28 @@ def _refuse_costly(number: PhoneNumber, spelled: str, field: str) -> None:
         raise _bad(f"{spelled} is a {kind} number.", field, "Messages to such numbers are blocked. Write the number of a person.")
 
 
+_UNNAMED = {  # what the numbering tables have a code for and no name
+    "001": "Everywhere",
+    "AC": "Ascension Island",
+    "BL": "Saint Barthélemy",
+    "EH": "Western Sahara",
+    "MF": "Saint Martin",
+    "TA": "Tristan da Cunha",
+    "XK": "Kosovo",
+}
+
+
 @lru_cache(maxsize=512)
 def country_name(region: str) -> str:
     """The English name of a country ("AU" is Australia); "001" is everywhere. The letters themselves where it has no name."""
-    if region == "001":
-        return "Everywhere"
+    if region in _UNNAMED:
+        return _UNNAMED[region]
     example = phonenumbers.example_number(region)
     return (example and geocoder.country_name_for_number(example, "en")) or region
+
+
+@lru_cache(maxsize=1)
+def countries() -> dict[str, str]:
+    """Every country by its two letters, with its English name, in the order of the names."""
+    named = {region: country_name(region) for region in phonenumbers.SUPPORTED_REGIONS}
+    return dict(sorted(named.items(), key=lambda item: item[1]))

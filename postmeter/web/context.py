@@ -49,6 +49,7 @@ NAVIGATION = (
         "settings",
         None,
         (
+            Entry("Invoice details", "billing-details", permission=permissions.MANAGE_BILLING_DETAILS),
             Entry("Messaging", "messaging-settings", permission=permissions.READ_BALANCE),
             Entry("API keys", "keys", permission=permissions.MANAGE_KEYS),
             Entry("Members", "members", permission=permissions.MANAGE_MEMBERS),

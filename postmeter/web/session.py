@@ -36,6 +36,7 @@ DOES = {
     permissions.BUY: "buy credit",
     permissions.READ_INVOICES: "see invoices",
     permissions.MANAGE_PAYMENT_METHODS: "manage cards",
+    permissions.MANAGE_BILLING_DETAILS: "change what stands on invoices",
     permissions.MANAGE_KEYS: "manage API keys",
     permissions.MANAGE_MEMBERS: "manage members",
     permissions.READ_PRICES: "see prices",

@@ -64,6 +64,7 @@ urlpatterns += [  # credit
 ]
 urlpatterns += [  # settings
     path("settings/me/", details.details, name="details"),
+    path("settings/invoices/", settings.billing_details, name="billing-details"),
     path("settings/messaging/", settings.messaging, name="messaging-settings"),
     path("settings/keys/", keys.keys, name="keys"),
     path("settings/keys/new/", keys.create_key, name="key-new"),

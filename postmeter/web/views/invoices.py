@@ -29,7 +29,7 @@ def invoices(request: MemberRequest) -> HttpResponse:
         request, "IN", lambda before, at_most: queries.invoices(customer_id=customer_id, before=before, at_most=at_most)
     )
     rows = [{"invoice": row, "number": operations.number_of(row), "title": pdf.title(row)} for row in page.rows]
-    return render(request, "web/invoices.html", {"page": page, "rows": rows})
+    return render(request, "web/invoices.html", {"page": page, "rows": rows, "may_change_details": _may_change(request)})
 
 
 @require_safe
@@ -38,7 +38,11 @@ def invoice(request: MemberRequest, invoice_id: int) -> HttpResponse:
     """GET /invoices/IN…/: the document as a page."""
     found = queries.invoice(customer_id=request.seat.customer_id, invoice_id=invoice_id)
     facts = pdf.facts_of(found, ZoneInfo(request.customer.time_zone))
-    return render(request, "web/invoice.html", {"row": found, "invoice": facts})
+    return render(request, "web/invoice.html", {"row": found, "invoice": facts, "may_change_details": _may_change(request)})
+
+
+def _may_change(request: MemberRequest) -> bool:
+    return permissions.MANAGE_BILLING_DETAILS in request.seat.permissions
 
 
 @require_safe

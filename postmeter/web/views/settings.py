@@ -1,14 +1,65 @@
-"""Messaging settings: the sender's number, messaging on or off, and the way to more credit (S-010)."""
+"""The customer's settings: what invoices call it; the sender's number and messaging on or off, with the way to credit (S-010)."""
 
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from postmeter.customers import operations, permissions
+from postmeter.customers.operations import ADDRESS_AT_MOST, NAME_AT_MOST, TAX_ID_AT_MOST
+from postmeter.kit.phone import countries
+from postmeter.kit.refusals import Refusal
 from postmeter.web import session
+from postmeter.web.forms import add_refusal
 from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.views.credit import figures_of
+
+
+class BillingDetailsForm(forms.Form):
+    name = forms.CharField(label="Legal name", max_length=NAME_AT_MOST)
+    address = forms.CharField(
+        required=False,
+        max_length=ADDRESS_AT_MOST,
+        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "street-address"}),
+        help_text="As on an envelope, without the name and the country.",
+    )
+    country = forms.ChoiceField(help_text="Telephone numbers without a country code are read as numbers of this country.")
+    tax_id = forms.CharField(
+        label="Tax id", required=False, max_length=TAX_ID_AT_MOST, help_text="Such as “ABN 51 824 753 556” or “VAT IE6388047V”."
+    )
+    email = forms.EmailField(label="Billing e-mail", max_length=254, help_text="Invoices are mailed here.")
+    time_zone = forms.CharField(
+        help_text="Days of statements and dates of invoices are days of this zone, such as Australia/Sydney.",
+        widget=forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["country"].choices = list(countries().items())  # type: ignore[attr-defined]
+
+
+@member_page(permission=permissions.MANAGE_BILLING_DETAILS)
+def billing_details(request: MemberRequest) -> HttpResponse:
+    """GET /settings/invoices/. POST: what later invoices call the customer; issued ones keep their words."""
+    now_called = {field: getattr(request.customer, field) for field in BillingDetailsForm.base_fields}
+    form, status = BillingDetailsForm(request.POST or None, initial=now_called), 200
+    if form.is_bound:
+        status = 422
+        if form.is_valid():
+            try:
+                operations.change_details(
+                    customer_id=request.seat.customer_id, now=timezone.now(), actor=request.actor, **form.cleaned_data
+                )
+            except Refusal as refusal:
+                add_refusal(form, refusal)
+            else:
+                messages.success(request, "Saved. The next invoice says it so; earlier ones stay as they are.")
+                return redirect("billing-details")
+    return render(request, "web/billing_details.html", {"form": form, "zones": sorted(available_timezones())}, status=status)
 
 
 @member_page(permission=permissions.READ_BALANCE)
