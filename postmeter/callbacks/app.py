@@ -37,7 +37,7 @@ async def message_receipt(name: str, customer: str, message: str, request: Reque
         return Response(None, status_code=404)
     except Forged:
         return Response(None, status_code=403)
-    facts = [fact_of(name, message_id, word) for word in adapter.facts(callback) if isinstance(word, Receipt)]
+    facts = [Fact.of(message_id, "callback", name, word) for word in adapter.facts(callback) if isinstance(word, Receipt)]
     if facts:
         await _collector.record(customer_id, facts)
         crash_point("callbacks.receipt_written")
@@ -75,10 +75,6 @@ async def gateway_event(request: Request[Any, Any, Any]) -> Response[str]:
         return Response(refusal.code, status_code=409)
     crash_point("callbacks.event_written")
     return Response("ok", status_code=200)
-
-
-def fact_of(name: str, message_id: int, word: Receipt) -> Fact:
-    return Fact(message_id, "callback", name, word.state, word.ref, word.status, word.error_code, word.billable, raw=word.raw)
 
 
 def _receive(name: str, received: list[Received], now: datetime) -> None:

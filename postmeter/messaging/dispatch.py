@@ -197,6 +197,7 @@ def facts_of(message: Claimed, outcome: Outcome) -> list[Fact]:
         return [Fact(message.id, "reply", name, State.SENT, outcome.ref, "accepted", raw=raw)]
     if isinstance(outcome, Refused):
         raw = {"message": outcome.text, "code": outcome.code}
-        return [Fact(message.id, "reply", name, State.FAILED, "", "refused", outcome.code, refused=True, raw=raw)]
+        more = {"refused": True, "opted_out": outcome.opted_out}
+        return [Fact(message.id, "reply", name, State.FAILED, "", "refused", outcome.code, raw=raw, **more)]
     assert isinstance(outcome, Unknown)
     return [Fact(message.id, "reply", name, State.UNKNOWN, "", "unknown", raw={"why": outcome.text})]

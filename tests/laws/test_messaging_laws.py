@@ -212,8 +212,10 @@ class MessagingLaws(RuleBasedStateMachine):
     @rule(later=st.sampled_from([timedelta(seconds=20), timedelta(minutes=2), timedelta(hours=25), timedelta(days=4)]))
     def time_passes_and_the_sweeper_comes(self, later: timedelta) -> None:
         self.now += later
-        for sweeper in (sweep.end_leases, sweep.give_up, sweep.settle_silent):
-            sweeper(customer_id=self.clinic.id, now=self.now)
+        sweep.end_leases(customer_id=self.clinic.id, now=self.now)
+        asked = [message.id for message in sweep.lost(customer_id=self.clinic.id)]
+        sweep.give_up(customer_id=self.clinic.id, asked=asked, now=self.now)
+        sweep.settle_silent(customer_id=self.clinic.id, now=self.now)
         # Keys stay here: a key's life is told in tests/messaging.
         self.claimed = {id_: m for id_, m in self.claimed.items() if self._state(id_) is State.SENDING}
 

@@ -68,7 +68,7 @@ def test_nobody_knows_is_said_plainly(cast: Cast) -> None:
     clinic = cast.clinic()
     trail = sent(clinic, ("reply", State.UNKNOWN, "unknown", "", False))
     assert "Twilio was asked and gave no clear answer. It is not sent again" in explain(trail)[0]
-    sweep.give_up(customer_id=clinic.id, now=trail.message.changed_at + 2 * sweep.UNKNOWN_FOR)
+    sweep.give_up(customer_id=clinic.id, asked=[trail.message.id], now=trail.message.changed_at + 2 * sweep.UNKNOWN_FOR)
     closed = explain(queries.trail(customer_id=clinic.id, message_id=trail.message.id))
     assert "For a day nobody could say what became of it, so it was closed." in closed
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from postmeter.cli.checks import verify_all
 from postmeter.consent import operations as consent
+from postmeter.consent import queries as consent_queries
 from postmeter.db import calls, scope
 from postmeter.messaging import queries
 from postmeter.messaging.operations import dispatch, sweep
@@ -86,6 +87,22 @@ def test_a_refusal_by_the_provider_is_released_and_never_charged(cast: Cast) -> 
     assert harbour.held == 0
     say(harbour, id_, ("callback", State.FAILED, "failed", "30008", True))
     assert end(harbour, id_) == ("failed", 0, 0)
+
+
+def test_a_block_by_the_provider_opts_out_once_and_its_repeat_takes_back_no_start(cast: Cast) -> None:  # F49
+    harbour = cast.clinic()
+    ids = claim(harbour, 2)
+    blocked = [
+        Fact(ids[1], "reply", "twilio", State.FAILED, "", "refused", "21610", refused=True, opted_out=True),
+        Fact(ids[0], "callback", "twilio", State.UNDELIVERED, "SM0", "undelivered", "21610", billable=True, opted_out=True),
+    ]
+    both = [number(0), number(1)]
+    record(customer_id=harbour.id, facts=blocked, now=at())
+    assert consent_queries.opted_out(customer_id=harbour.id, channel="sms", addresses=both) == set(both)
+    for phone in both:
+        consent.opt_in(customer_id=harbour.id, channel="sms", address=phone, now=at(), actor="recipient")
+    record(customer_id=harbour.id, facts=blocked, now=at())
+    assert consent_queries.opted_out(customer_id=harbour.id, channel="sms", addresses=both) == frozenset()
 
 
 def test_an_unknown_outcome_keeps_its_hold_until_somebody_knows(cast: Cast) -> None:
@@ -250,7 +267,8 @@ def test_a_worker_that_died_leaves_its_messages_unknown_and_a_day_later_released
     assert sweep.end_leases(customer_id=harbour.id, now=now) == 1
     assert end(harbour, id_)[0] == "unknown"
     now += sweep.UNKNOWN_FOR + timedelta(seconds=1)
-    assert sweep.give_up(customer_id=harbour.id, now=now) == 1
+    assert sweep.give_up(customer_id=harbour.id, asked=[], now=now) == 0
+    assert sweep.give_up(customer_id=harbour.id, asked=[id_], now=now) == 1
     assert end(harbour, id_) == ("expired", 0, 0)
     assert harbour.held == 0
 

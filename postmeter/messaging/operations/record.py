@@ -8,12 +8,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
+from postmeter.consent import operations as consent
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.crash import crash_point
 from postmeter.ledger import operations as ledger
+from postmeter.messaging.providers import Receipt
 from postmeter.messaging.states import MACHINE, State
 from postmeter.rating import queries as rating
 from postmeter.rating.price import PayablePolicy
@@ -26,7 +29,10 @@ SETTLED = frozenset({ledger.Word.OK, ledger.Word.EXISTS})
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One word about one message. `refused`: the provider surely does not have it, so nothing can be payable."""
+    """One word about one message. `refused`: the provider surely does not have it, so nothing can be payable.
+
+    `opted_out`: the provider blocks this recipient, who opted out with it.
+    """
 
     message_id: int
     source: str  # reply | callback | lookup | us
@@ -37,7 +43,14 @@ class Fact:
     error_code: str = ""
     billable: bool = False
     refused: bool = False
+    opted_out: bool = False
     raw: Mapping[str, object] | None = None
+
+    @classmethod
+    def of(cls, message_id: int, source: str, provider: str, word: Receipt) -> Self:
+        """What a provider's word says about this message."""
+        said = (word.state, word.ref, word.status, word.error_code, word.billable)
+        return cls(message_id, source, provider, *said, opted_out=word.opted_out, raw=word.raw)
 
 
 @dataclass(slots=True)
@@ -51,6 +64,8 @@ class _Row:
     refunded: int
     ref: str
     error_code: str
+    channel: str
+    recipient: str
     changed: bool = False
     action: ledger.Action | None = None
     refund: bool = False
@@ -73,9 +88,13 @@ def record(*, customer_id: int, facts: Sequence[Fact], now: datetime) -> Recorde
     rows = _lock(customer_id, {fact.message_id for fact in facts})
     new = _keep(customer_id, [fact for fact in facts if fact.message_id in rows], now)
     policies = _Policies(customer_id)
+    blocked: list[tuple[str, str, Fact]] = []
     for fact in facts:
         if row := rows.get(fact.message_id):
+            if fact.opted_out and MACHINE.allows(row.state, fact.state):
+                blocked.append((row.channel, row.recipient, fact))
             _apply(row, fact, policies)
+    _opt_out(customer_id, blocked, now)
     changed = [row for row in rows.values() if row.changed]
     if changed:
         _write(customer_id, changed, now)
@@ -89,7 +108,7 @@ def _lock(customer_id: int, ids: Iterable[int]) -> dict[int, _Row]:
     wanted = sorted(ids)
     found = calls.rows(
         """SELECT id, state, wallet_id, price_list_id, price_micros + fee_micros, charged_micros, refunded_micros, provider_ref,
-                  error_code
+                  error_code, channel, recipient
            FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%b)
            ORDER BY id FOR NO KEY UPDATE""",
         [customer_id, wanted[0], wanted[-1], wanted],
@@ -155,6 +174,18 @@ def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
         row.action, row.charged, row.changed = ledger.Action.POST, row.total, True
     elif ended and not owed and moves:
         _give_back(row)
+
+
+def _opt_out(customer_id: int, blocked: Sequence[tuple[str, str, Fact]], now: datetime) -> None:
+    """Whom the provider blocks we do not write to again: our list and theirs must say the same (F49).
+
+    Only words that ended a message count, for a repeat may come after the recipient's START; always in the same order, so that two
+    workers that write down the same recipients never wait for each other.
+    """
+    for channel, address, fact in sorted(blocked, key=lambda word: word[:2]):
+        consent.opt_out(
+            customer_id=customer_id, channel=channel, address=address, source=fact.error_code, now=now, actor=fact.provider
+        )
 
 
 def _give_back(row: _Row) -> None:

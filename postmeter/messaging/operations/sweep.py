@@ -3,6 +3,7 @@
 Each function serves one customer and says how many messages it moved.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +11,6 @@ from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.messaging.operations.dispatch import LEASE
 from postmeter.messaging.operations.record import Fact, record
-from postmeter.messaging.providers import Receipt
 from postmeter.messaging.states import State
 
 UNKNOWN_FOR = timedelta(hours=24)
@@ -52,26 +52,29 @@ def end_leases(*, customer_id: int, now: datetime) -> int:
 
 
 @scoped
-def lost(*, customer_id: int, at_most: int = 100) -> list[Lost]:
-    """Unknown messages to ask the provider about, with the provider's names of our other messages to the same number."""
+def lost(*, customer_id: int, after: int = 0, at_most: int = 100) -> list[Lost]:
+    """Unknown messages after this id to ask the provider about, with its names of our other messages to the same number."""
     rows = calls.rows(
         """SELECT m.id, m.provider, m.sender, m.recipient, m.body,
                   ARRAY(SELECT o.provider_ref FROM messaging_message o WHERE o.customer_id = m.customer_id
                         AND o.recipient = m.recipient
                         AND o.provider_ref <> '' AND o.id <> m.id AND o.id >= m.id - (7 * 86400000::bigint << 21))
-           FROM messaging_message m WHERE m.customer_id = %s AND m.state = 'unknown' ORDER BY m.id LIMIT %s""",
-        [customer_id, at_most],
+           FROM messaging_message m WHERE m.customer_id = %s AND m.state = 'unknown' AND m.id > %s ORDER BY m.id LIMIT %s""",
+        [customer_id, after, at_most],
     )
     return [Lost(row[0], row[1], row[2], row[3], row[4], frozenset(row[5])) for row in rows]
 
 
 @scoped
-def give_up(*, customer_id: int, now: datetime) -> int:
-    """Unknown for a day: released and named, never resent. A receipt that comes later is kept beside it."""
+def give_up(*, customer_id: int, asked: Sequence[int], now: datetime) -> int:
+    """Unknown for a day, and among those `asked` about in this round: released and named, never resent.
+
+    A receipt that comes later is kept beside it.
+    """
     rows = calls.rows(
-        """SELECT id FROM messaging_message WHERE customer_id = %s AND state = 'unknown' AND changed_at < %s
-           ORDER BY id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED""",
-        [customer_id, now - UNKNOWN_FOR],
+        """SELECT id FROM messaging_message WHERE customer_id = %s AND state = 'unknown' AND id = ANY (%b) AND changed_at < %s
+           ORDER BY id FOR NO KEY UPDATE SKIP LOCKED""",
+        [customer_id, list(asked), now - UNKNOWN_FOR],
     )
     facts = [Fact(row[0], "us", "", State.EXPIRED, status="never_known", refused=True) for row in rows]
     return record(customer_id=customer_id, facts=facts, now=now).moved
@@ -93,11 +96,3 @@ def settle_silent(*, customer_id: int, now: datetime) -> int:
 def forget_keys(*, customer_id: int, now: datetime) -> int:
     """Idempotency keys past their time."""
     return len(calls.rows("DELETE FROM messaging_key WHERE customer_id = %s AND expires_at < %s RETURNING 1", [customer_id, now]))
-
-
-def fact_found(message: Lost, receipt: Receipt) -> Fact:
-    """What the provider's answer to a look-up says."""
-    word = receipt
-    return Fact(
-        message.id, "lookup", message.provider, word.state, word.ref, word.status, word.error_code, word.billable, raw=word.raw
-    )

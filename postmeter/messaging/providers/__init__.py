@@ -96,6 +96,7 @@ class Receipt:
     error_code: str
     raw: Mapping[str, object]
     billable: bool  # from this word on the provider bills us for it
+    opted_out: bool = False  # the provider blocks this recipient, who wrote STOP to it
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,12 @@ class Twilio:
             return TryLater("Twilio asks us to slow down.")
         if reply.status in (200, 201) and answer.get("sid"):
             return Accepted(str(answer["sid"]), answer)
-        if 400 <= reply.status < 500 and answer.get("code"):
-            code = str(answer["code"])
-            return Refused(code, str(answer.get("message", "")), answer, opted_out=code == OPTED_OUT)
         if reply.status in (401, 403, 404):
             # Our own credentials or address are wrong: nothing was taken, and the operator can mend it.
             return TryLater(f"Twilio answered {reply.status} to our credentials.")
+        if 400 <= reply.status < 500 and answer.get("code"):
+            code = str(answer["code"])
+            return Refused(code, str(answer.get("message", "")), answer, opted_out=code == OPTED_OUT)
         # A 5xx can come after the message was taken, and so can an answer that we cannot read.
         return Unknown(f"Twilio answered {reply.status} without a message.")
 
@@ -114,7 +114,9 @@ class Twilio:
             if raw.get(key)
         }
         error_code = "" if error_code in ("0", "None") else error_code
-        return Receipt(state, ref, status, error_code, kept, status in BILLABLE) if state else None
+        if state is None:
+            return None
+        return Receipt(state, ref, status, error_code, kept, status in BILLABLE, opted_out=error_code == OPTED_OUT)
 
 
 def _json(body: bytes) -> dict[str, object]:
