@@ -25,6 +25,7 @@ class Fault(StrEnum):
     ERROR_500_AFTER = "error_500_after"  # F18; the idempotency key keeps the 500 (F29)
     RESET_AFTER_HEADERS = "reset_after_headers"  # F19: it happened, the answer is cut
     GARBAGE = "garbage"  # F20: it happened, the answer is no JSON
+    TWICE = "twice"  # F42: the request is taken twice, as if something on the way had repeated it
     THROTTLE_429 = "throttle_429"  # F21, F50
     CONFLICT_409 = "conflict_409"  # F22
     SLOW = "slow"  # answers after `seconds` on the simulator's clock

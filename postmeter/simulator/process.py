@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 90  # a busy machine is slow
 HOME = Path(__file__).parents[2]  # where `postmeter` can be imported from
 
 

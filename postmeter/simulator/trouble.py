@@ -25,6 +25,8 @@ async def under_fault(
     if fault in refused:
         return trouble(refused[fault])
     with world.log.transaction():
+        if fault is Fault.TWICE:
+            handle()
         answer = handle()
     match fault:
         case Fault.TIMEOUT_AFTER_SUCCESS:

@@ -25,7 +25,7 @@ HAPPENED = {
     Fault.THROTTLE_429: 0,
     Fault.CONFLICT_409: 0,
 }
-SPECIAL = {Fault.SLOW, Fault.DIFFERENT_AMOUNT, Fault.HIDDEN, Fault.EVENT_FIRST}
+SPECIAL = {Fault.SLOW, Fault.TWICE, Fault.DIFFERENT_AMOUNT, Fault.HIDDEN, Fault.EVENT_FIRST}
 
 
 def test_every_fault_has_a_test() -> None:
@@ -90,6 +90,18 @@ def test_a_message_under_a_fault_is_sent_or_not(  # F41, F42, F50, F51
     assert faults.fired(rule) == 1
     assert len(simulator.control("GET", f"/log/messages?to=%2B{to[1:]}")["messages"]) == happened
     assert carrier.send(a_number()).status_code == 201
+
+
+def test_a_request_may_be_taken_twice_and_answered_once(
+    carrier: Carrier, simulator: SimulatorProcess, faults: Faults
+) -> None:  # F42
+    to = a_number()
+    rule = faults.set("twilio", "twice", match={"number": to})
+    sid = carrier.send(to).json()["sid"]
+    taken = [message["sid"] for message in simulator.control("GET", f"/log/messages?to=%2B{to[1:]}")["messages"]]
+    assert faults.fired(rule) == 1
+    assert len(set(taken)) == 2
+    assert sid in taken
 
 
 def test_a_key_in_flight_is_answered_409(gateway: stripe.StripeClient, impatient: stripe.StripeClient, faults: Faults) -> None:
