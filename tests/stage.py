@@ -1,6 +1,7 @@
 """The stage: our doors and a simulator as processes of their own, on the test's database."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -38,14 +39,20 @@ class Stage:
 
     def __enter__(self) -> Self:
         settings.PUBLIC_URL = self.url
-        self.start_simulator()
-        settings.TWILIO["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
-        self.open_doors()
+        try:
+            self.start_simulator()
+            settings.TWILIO["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
+            self.open_doors()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self.close_doors()
-        self.simulator.stop()
+        try:
+            self.close_doors()
+        finally:
+            self.simulator.stop()
 
     def start_simulator(self) -> None:
         """With our credentials, in its own environment only: other tests start simulators with their defaults."""
@@ -83,8 +90,7 @@ class Stage:
 
     def close_doors(self, *, kill: bool = False) -> None:
         if self._doors:
-            (self._doors.kill if kill else self._doors.terminate)()
-            self._doors.wait(PATIENCE_SECONDS)
+            end(self._doors, signal.SIGKILL if kill else signal.SIGTERM)
             self._doors = None
 
     def environment(self, *, worker: bool = False) -> dict[str, str]:
@@ -104,6 +110,16 @@ class Stage:
         """Wait until the simulator owes nobody a callback."""
         self.simulator.control("POST", "/flush")
         until(lambda: bool(self.simulator.control("GET", "/idle")["idle"]), "the simulator to fall idle")
+
+
+def end(process: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
+    """Stop a process. One that does not stop is killed: it must not work on in other tests."""
+    process.send_signal(how)
+    try:
+        process.wait(PATIENCE_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def until(done: Callable[[], bool], what: str, detail: Callable[[], str] = str) -> None:

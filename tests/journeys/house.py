@@ -29,6 +29,7 @@ from postmeter.cli.checks import verify_all
 from postmeter.db import calls, scope
 from postmeter.invoicing import queries as invoices
 from postmeter.invoicing.models import Invoice
+from postmeter.messaging import queries as messages
 from postmeter.messaging import reconcile
 from postmeter.messaging.models import Message
 from postmeter.messaging.states import MACHINE, State
@@ -38,9 +39,11 @@ from postmeter.topups import operations as topups
 from postmeter.topups.models import TopUp
 from tests.cast import Clinic
 from tests.database import new_database
-from tests.stage import PATIENCE_SECONDS, Stage, until
+from tests.stage import PATIENCE_SECONDS, Stage, end, until
 
 MICROS_PER_CENT = 10_000
+# When a reconciler may have something to do: after each lease, age and key's life that we know.
+MOMENTS = (timedelta(minutes=3), timedelta(minutes=10), timedelta(hours=25), timedelta(hours=51), timedelta(days=5))
 BILLED = ("sent", "delivered", "undelivered")  # carriers charge for what went out
 
 
@@ -72,8 +75,10 @@ class House:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self.stop_worker()
-        self.stage.__exit__(*failure)
+        try:
+            self.stop_worker()
+        finally:
+            self.stage.__exit__(*failure)
         forget_connections()
         connection.settings_dict.update(self._before["database"])
         settings.DATABASES["default"]["NAME"] = self._before["name"]
@@ -98,12 +103,8 @@ class House:
 
     def stop_worker(self, *, kill: bool = False) -> None:
         if self._worker:
-            self._worker.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-            try:
-                self._worker.wait(PATIENCE_SECONDS)
-            finally:
-                self._worker.kill()  # one that does not stop must not dispatch in other tests
-                self._worker = None
+            worker, self._worker = self._worker, None
+            end(worker, signal.SIGKILL if kill else signal.SIGTERM)
 
     def keep_a_worker(self) -> None:
         """What the runner does: a worker that has ended is started again."""
@@ -123,8 +124,10 @@ class House:
 
     def wait_for_the_worker_to_die(self, crash_at: str) -> None:
         assert self._worker is not None
-        assert self._worker.wait(PATIENCE_SECONDS) == -signal.SIGKILL, self.said()
-        self._worker = None
+        try:
+            assert self._worker.wait(PATIENCE_SECONDS) == -signal.SIGKILL, self.said()
+        finally:
+            self.stop_worker(kill=True)
         assert f"dying at crash point {_name(crash_at)}" in self.said()
 
     def wait_for_the_doors_to_die(self, crash_at: str) -> None:
@@ -139,9 +142,15 @@ class House:
         assert f"dying at crash point {_name(crash_at)}" in done.stderr
 
     def act(self, what: str, facts: Mapping[str, object], *, crash_at: str = "") -> "subprocess.CompletedProcess[str]":
+        """The same, and it lives. One that takes too long is killed."""
         command = [sys.executable, "-m", "tests.journeys.act", what, json.dumps(facts)]
         return subprocess.run(
-            command, env=self._environment(crash_at, worker=True), capture_output=True, text=True, timeout=60, check=False
+            command,
+            env=self._environment(crash_at, worker=True),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
 
     def _environment(self, crash_at: str, *, worker: bool) -> dict[str, str]:
@@ -157,8 +166,11 @@ class House:
 
     def let_time_pass(self, clinic: Clinic) -> None:
         """What the worker's rounds would do in the coming days, at the moments that matter to a reconciler."""
-        for later in (timedelta(minutes=3), timedelta(minutes=10), timedelta(hours=25), timedelta(hours=51), timedelta(days=5)):
-            self.reconcile(clinic, timezone.now() + later)
+        for later in MOMENTS:
+            under_way = messages.under_way(customer_id=clinic.id)
+            to_ask_about = under_way.get("unknown", 0) + under_way.get("sending", 0)
+            for _ in range(2 + to_ask_about // reconcile.AT_ONCE):
+                self.reconcile(clinic, timezone.now() + later)
         self.stage.settle()
 
     def reconcile(self, clinic: Clinic, now: datetime) -> None:

@@ -5,7 +5,6 @@ I28; F01, F02).
 """
 
 import urllib.error
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from postmeter.messaging import queries as messages
 from postmeter.payments import queries as payments
 from postmeter.payments.operations import finish_setup
 from postmeter.topups import operations as topups
-from tests.cast import FEE, PRICE, Cast, Clinic, number
+from tests.cast import FEE, PRICE, Clinic, number
 from tests.journeys.house import House, assert_all_is_right, crash_points
 from tests.journeys.shop import saved_card, visit_card_page
 from tests.journeys.test_first_journey import dispatch_all
@@ -54,19 +53,6 @@ EVERYWHERE = [
     *(BUYING + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
     *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING),
 ]
-
-
-@pytest.fixture(scope="module")
-def house(database: str) -> Iterator[House]:
-    with House(database, f"{database.rsplit('/', 1)[1]}_crash") as house:
-        yield house
-
-
-@pytest.fixture
-def harbour(house: House, cast: Cast) -> Iterator[Clinic]:
-    yield cast.clinic()
-    house.stop_worker()
-    house.simulator.control("DELETE", "/faults")
 
 
 def test_every_crash_point_of_the_code_is_died_at() -> None:  # G2

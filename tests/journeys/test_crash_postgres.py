@@ -9,6 +9,7 @@ import threading
 import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -20,10 +21,10 @@ from postmeter.db.embedded import EmbeddedPostgres
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import MICROS
 from postmeter.messaging import queries as messages
-from tests.cast import FEE, PRICE, Cast, Clinic, number
+from tests.cast import FEE, PRICE, Clinic, number
 from tests.house.places import place
 from tests.journeys.house import House, assert_all_is_right, forget_connections
-from tests.stage import until
+from tests.stage import PATIENCE_SECONDS, until
 
 EACH = PRICE + FEE
 LIST = 1_000
@@ -60,19 +61,16 @@ def stop_immediately(server: EmbeddedPostgres) -> None:
 
 @pytest.mark.parametrize("end", [kill_the_whole_group, stop_immediately])
 def test_a_database_that_dies_in_the_middle_of_a_send_loses_and_repeats_nothing(
-    server: EmbeddedPostgres, house: House, cast: Cast, end: Callable[[EmbeddedPostgres], None]
+    server: EmbeddedPostgres, house: House, harbour: Clinic, end: Callable[[EmbeddedPostgres], None]
 ) -> None:  # I16, I17, I27, I28
-    harbour = cast.clinic()
     facts = {"customer_id": harbour.id, "recipients": [number(PLAIN + n) for n in range(LIST)], "body": f"Hello {uuid4()}"}
     assert house.act("send_list", facts | {"key": str(uuid4())}).returncode == 0
-    singles = Singles(house, harbour)
-    singles.start()
-    house.start_worker()
-    until(lambda: len(house.carried(harbour)) > 50 and len(singles.acknowledged) > 5, "the send to be under way", house.said)
-    end(server)
-    carried_by_then = len(house.carried(harbour))
-    until(lambda: bool(singles.failed), "a request to meet the dead database")
-    singles.stop()
+    with Singles(house, harbour) as singles:
+        house.start_worker()
+        until(lambda: len(house.carried(harbour)) > 50 and len(singles.acknowledged) > 5, "the send to be under way", house.said)
+        end(server)
+        carried_by_then = len(house.carried(harbour))
+        until(lambda: bool(singles.failed), "a request to meet the dead database")
     until(lambda: not server.is_running, "the database to be gone")
     forget_connections()
     server.start()
@@ -116,9 +114,13 @@ class Singles(threading.Thread):
                 self.failed.append((key, text))
             self._enough.wait(0.02)
 
-    def stop(self) -> None:
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
         self._enough.set()
-        self.join(30)
+        self.join(PATIENCE_SECONDS)
         assert not self.is_alive()
 
     def repeat_what_failed(self) -> None:
