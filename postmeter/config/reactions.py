@@ -22,7 +22,6 @@ REACTIONS = {
     "member.roles_changed": [],
     "message.cancelled": [],
     "message.received": [],
-    "messages.accepted": [],
     "messages.ended": [],
     "payment.cancelled": [],
     "payment.declined": [],

@@ -1,8 +1,9 @@
+import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postmeter.kit.phone import BadNumber, looks_e164, normalize
+from postmeter.kit.phone import BadNumber, is_costly, looks_e164, normalize
 
 untimed = settings(deadline=None)
 
@@ -90,6 +91,23 @@ def test_a_number_that_cannot_get_messages_is_refused_and_told_why(text: str, re
     with pytest.raises(BadNumber, match=why) as refusal:
         normalize(text, region, field="to")
     assert (refusal.value.field, bool(refusal.value.remedy)) == ("to", True)
+
+
+@pytest.mark.parametrize("kind", ["PREMIUM_RATE", "SHARED_COST", "MOBILE", "FIXED_LINE"])
+def test_the_hot_path_calls_the_same_numbers_costly_that_a_list_is_refused_for(kind: str) -> None:  # promises.md 3.4
+    examples = [
+        phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+        for region in phonenumbers.SUPPORTED_REGIONS
+        if (found := phonenumbers.example_number_for_type(region, getattr(phonenumbers.PhoneNumberType, kind)))
+    ]
+    assert len(examples) > 50
+    for spelled in examples:
+        try:
+            normalize(spelled, None)
+            refused = False
+        except BadNumber as refusal:
+            refused = "premium" in refusal.text or "shared-cost" in refusal.text
+        assert is_costly(spelled) is refused, spelled
 
 
 @untimed

@@ -94,6 +94,8 @@ def test_a_key_of_one_customer_means_nothing_to_another(cast: Cast) -> None:  # 
         ("+15550000001", "\ud83d", "text"),
         ("+15550000001", "x" * 100_000, "text"),
         ("+99955500001", "hello", "to"),
+        ("+19005550100", "hello", "to"),  # premium, and its prefix is priced as the country's (promises.md 3.4)
+        ("+12129760100", "hello", "to"),
         ("+٣٣٣٣٣٣٣٣٣٣", "hello", "to"),
     ],
 )

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,36 @@ def run(plan: Plan) -> Answers:
     return Answers(**json.loads(done.stdout))
 
 
+class _Connection(asyncio.Protocol):
+    """One connection that always has one request under way, until the time is up."""
+
+    def __init__(self, next_request: Callable[[], bytes], answered: Callable[[str], bool]) -> None:
+        self._next_request, self._answered = next_request, answered
+        self._read, self._wanted = b"", 0
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._next_request())
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        if not self._wanted:
+            head, found, _ = self._read.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._wanted = len(head) + 4 + _length(head)
+        if len(self._read) >= self._wanted:
+            status, self._read, self._wanted = self._read[9:12].decode(), b"", 0
+            if self._answered(status):
+                self._transport.write(self._next_request())
+            else:
+                self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed.set_result(None)
+
+
 async def _load(plan: Plan) -> Answers:
     requests = itertools.cycle(
         [_request(plan, key, body) for key, body in zip(itertools.cycle(plan.keys), plan.bodies, strict=False)]
@@ -65,18 +97,18 @@ async def _load(plan: Plan) -> Answers:
     start = time.perf_counter() + plan.warm_up
     end = start + plan.seconds
 
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", plan.port, limit=2**22)
-        while time.perf_counter() < end:
-            writer.write(next(requests))
-            head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(_length(head))
-            now = time.perf_counter()
-            if start <= now < end:
-                counted[head[9:12].decode()] += 1
-        writer.close()
+    def answered(status: str) -> bool:
+        now = time.perf_counter()
+        if start <= now < end:
+            counted[status] += 1
+        return now < end
 
-    await asyncio.gather(*(one() for _ in range(plan.connections)))
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: _Connection(lambda: next(requests), answered), "127.0.0.1", plan.port)
+        for _ in range(plan.connections)
+    ]
+    await asyncio.gather(*(connection.closed for _, connection in made))
     return Answers(dict(counted), plan.seconds)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from django.db import transaction
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.kit.crash import crash_point
-from postmeter.kit.phone import looks_e164
+from postmeter.kit.phone import is_costly, looks_e164
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
 from postmeter.messaging.channels import sms
 from postmeter.messaging.models import Batch
@@ -25,6 +26,7 @@ from postmeter.rating import queries as rating
 from postmeter.rating.price import price
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
+from postmeter.wallets.models import Wallet
 
 LIST_AT_MOST = 10_000
 # A receipt may be days late; what is still open then is settled by the sweeper (A-09).
@@ -134,8 +136,7 @@ def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
         customer = customers.customer(customer_id=customer_id)
         if not customer.messaging_enabled or customer.suspended_at:
             raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
-        wallet = wallets.pool(customer_id=customer_id, mode=mode)
-        accounts = wallet_operations.accounts(customer_id=customer_id, wallet=wallet)
+        wallet, accounts = _wallet_of(customer_id, mode)
         prices = rating.prices(customer_id=customer_id, plan=customer.plan, channel="sms", direction="out", now=now)
     if prices.currency != wallet.unit:
         raise Conflict("The price list is not in the wallet's currency.", remedy="Ask your account manager.")
@@ -154,9 +155,17 @@ def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
     return found
 
 
+@lru_cache(maxsize=100_000)
+def _wallet_of(customer_id: int, mode: str) -> tuple[Wallet, wallet_operations.Accounts]:
+    """Which wallet pays never changes, nor do its accounts: they are read once in a process."""
+    wallet = wallets.pool(customer_id=customer_id, mode=mode)
+    return wallet, wallet_operations.accounts(customer_id=customer_id, wallet=wallet)
+
+
 def forget() -> None:
     """Drop what is kept in this process: after a change of settings, and between tests."""
     _payers.clear()
+    _wallet_of.cache_clear()
     rating.forget()
 
 
@@ -171,6 +180,12 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
             if not looks_e164(recipient):
                 raise BadInput(
                     "This is not a phone number.", field="to", remedy="Write it with + and country code, such as +15550100123."
+                )
+            if is_costly(recipient):
+                raise BadInput(
+                    "Messages to premium-rate and satellite numbers are blocked.",
+                    field="to",
+                    remedy="Write the number of a person.",
                 )
             measured = known.get(body)
             if measured is None:
