@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from postmeter.api.errors import RowError
 from postmeter.api.idempotency import once
-from postmeter.api.messages import Amount, Moment, useful_until
+from postmeter.api.messages import Amount, Moment, WhenShort, useful_until
 from postmeter.api.operation import Call, Reply, operation
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
@@ -18,6 +18,7 @@ from postmeter.messaging import queries
 from postmeter.messaging.operations import cancel
 from postmeter.messaging.operations.accept import (
     LIST_AT_MOST,
+    TAKEN,
     Accepted,
     KeyReused,
     MessagingOff,
@@ -29,6 +30,7 @@ from postmeter.messaging.states import State
 
 # 10,000 texts of 10 segments in UTF-8.
 LARGEST = 50_000_000
+_SENT = TAKEN | {"exists"}
 _REFUSED = {
     "opted_out": ("This recipient has opted out.", "They can opt in again by sending START."),
     "exceeds_available": ("The available credit does not cover this one.", "Top up your credit, then send it again."),
@@ -58,6 +60,7 @@ class NewBatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ] = True
     name: Annotated[str, Meta(description="What to call it, for you.", max_length=200)] = ""
     useful_until: Annotated[Moment | None, Meta(description="After this what has not gone is not sent any more.")] = None
+    when_short: WhenShort = "refuse"
 
 
 class SentRow(msgspec.Struct, kw_only=True):
@@ -74,7 +77,7 @@ class SentBatch(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(examples=["BA0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
     accepted: int
     refused: int
-    total: Annotated[str, Meta(description="On hold for all of it.")]
+    total: Annotated[str, Meta(description="What all of it costs at most: on hold, but for what waits for credit.")]
     unit: str
     messages: list[SentRow]
 
@@ -126,6 +129,7 @@ def send_batch(call: Call[NewBatch, None]) -> object:
         listed=True,
         source=_printable(body.name),
         useful_until=useful_until(body.useful_until, call.now),
+        wait=body.when_short == "wait",
     )
     return sent_batch(submit(submission, now=call.now))
 
@@ -133,15 +137,11 @@ def send_batch(call: Call[NewBatch, None]) -> object:
 def sent_batch(accepted: Accepted) -> Reply:
     """A list's answer; used by quotes too."""
     priced, words = accepted.priced, accepted.words
-    totals = [
-        price + fee if word in ("ok", "exists") else 0 for price, fee, word in zip(priced.prices, priced.fees, words, strict=True)
-    ]
-    names = iter(
-        public_ids().encode_many("SM", [id_ for id_, word in zip(accepted.ids, words, strict=True) if word in ("ok", "exists")])
-    )
+    totals = [price + fee if word in _SENT else 0 for price, fee, word in zip(priced.prices, priced.fees, words, strict=True)]
+    names = iter(public_ids().encode_many("SM", [id_ for id_, word in zip(accepted.ids, words, strict=True) if word in _SENT]))
     rows = [
         SentRow(id=next(names), total=decimal_string(total))
-        if word in ("ok", "exists")
+        if word in _SENT
         else SentRow(id=None, total="0", error=_row_error(position, word, priced.problems.get(position)))
         for position, (word, total) in enumerate(zip(words, totals, strict=True))
     ]

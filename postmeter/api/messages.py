@@ -1,7 +1,7 @@
 """Single messages: send one, look at them, follow one's trail, take one back."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,7 @@ from postmeter.messaging import models, queries
 from postmeter.messaging.explain import Step, explain, steps
 from postmeter.messaging.operations import cancel
 from postmeter.messaging.operations.accept import Accepted, KeyReused, MessagingOff, NotCoveredList, Submission, submit_together
-from postmeter.messaging.states import State
+from postmeter.messaging.states import MACHINE, State
 
 Amount = Annotated[str, Meta(description="A decimal string, in units of `unit`.", examples=["0.0114"])]
 Number = Annotated[
@@ -42,7 +42,13 @@ Text = Annotated[
     ),
 ]
 Moment = Annotated[datetime, Meta(tz=True, examples=["2027-03-01T09:30:00Z"])]
-ENDED = frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED})
+WhenShort = Annotated[
+    Literal["refuse", "wait"],
+    Meta(
+        description="What to do when the credit is short. What waits goes out by itself once there is credit, until `useful_until`."
+    ),
+]
+HOLDS_NOTHING = MACHINE.finals | {State.WAITING}
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -51,6 +57,7 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     to: Number
     text: Text
     useful_until: Annotated[Moment | None, Meta(description="After this it is not sent any more, and costs nothing.")] = None
+    when_short: WhenShort = "refuse"
 
 
 class AcceptedMessage(msgspec.Struct, kw_only=True):
@@ -169,14 +176,17 @@ class MessageTrail(msgspec.Struct, kw_only=True):
     refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff),
 )
 async def send_message(call: Call[NewMessage, None]) -> object:
-    """Prices one text, puts its price on hold and queues it. It is charged when it is delivered, at most the hold."""
+    """Prices one text, puts its price on hold and queues it. It is charged when it is delivered, at most the hold.
+
+    With `when_short` it may wait for credit instead of being refused.
+    """
     accepted, at = await _accept(call)
     if accepted.words[0] == "exists":
         return await call.door.threads.run(_as_accepted_before, call.customer_id, accepted.ids[0])
     priced = accepted.priced
     return AcceptedMessage(
         id=public_ids().encode("SM", accepted.ids[0]),
-        state=State.QUEUED,
+        state=State.WAITING if accepted.words[0] == "waits" else State.QUEUED,
         to=call.body.to,
         encoding=priced.encodings[0],
         segments=priced.segments[0],
@@ -199,6 +209,7 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
         key=key.key if key else None,
         digest=key.digest if key else None,
         useful_until=useful_until(body.useful_until, call.now),
+        wait=body.when_short == "wait",
     )
     if call.door.batcher:
         return await call.door.batcher.submit(submission)
@@ -222,7 +233,7 @@ def _as_accepted_before(customer_id: int, message_id: int) -> Reply:
     found = queries.message(customer_id=customer_id, message_id=message_id)
     before = AcceptedMessage(
         id=public_ids().encode("SM", found.id),
-        state=State.QUEUED,
+        state=State.WAITING if found.state == State.WAITING else State.QUEUED,
         to=found.recipient,
         encoding=found.encoding,
         segments=found.segments,
@@ -325,7 +336,7 @@ def _message(call: Call[None, None]) -> models.Message:
 
 def shape_of(row: models.Message) -> Message:
     ids = public_ids()
-    held = 0 if row.state in ENDED else row.total_micros - row.charged_micros
+    held = 0 if row.state in HOLDS_NOTHING else row.total_micros - row.charged_micros
     return Message(
         id=ids.encode("SM", row.id),
         batch=ids.encode("BA", row.batch_id) if row.batch_id else None,

@@ -23,6 +23,7 @@ REACTIONS = {
     "message.cancelled": [],
     "message.received": [],
     "messages.ended": [],
+    "messages.resumed": [],
     "payment.cancelled": [],
     "payment.declined": [],
     "payment.mismatch": [],

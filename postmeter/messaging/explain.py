@@ -115,7 +115,7 @@ def explain(trail: Trail) -> list[str]:
     """What became of the message, why, what it cost, and how it was measured: two to five sentences."""
     message = trail.message
     state = State(message.state)
-    sentences = [_with_provider(_STANDS[state], message), *_why(trail, state), _money(message, state), _measured(message)]
+    sentences = [_with_provider(_STANDS[state], message), *_why(trail, state), _money(trail, state), _measured(message)]
     if state in CANCELLABLE:
         sentences.append("You can still take it back.")
     return sentences
@@ -151,7 +151,8 @@ def _error(code: str, message: Message) -> str:
     return _with_provider(f"{known or 'The reason that {provider} gave is only a number.'} (error {code})", message)
 
 
-def _money(message: Message, state: State) -> str:
+def _money(trail: Trail, state: State) -> str:
+    message = trail.message
     total, charged, refunded = (
         format_amount(micros, message.unit) for micros in (message.total_micros, message.charged_micros, message.refunded_micros)
     )
@@ -161,6 +162,10 @@ def _money(message: Message, state: State) -> str:
         return f"{charged} was charged and {refunded} of it given back, as your price list says for this end."
     if message.charged_micros:
         return f"{charged} was charged."
+    if state is State.WAITING:
+        return f"Nothing is held for it yet: it costs {total} when it goes out."
+    if not trail.entries:
+        return "Nothing was held for it and nothing charged."
     if state in MACHINE.finals:
         return f"Nothing was charged: the {total} held for it is available again."
     return f"{total} is held for it and charged only if it goes out."

@@ -173,7 +173,7 @@ def progress(*, customer_id: int, batch_id: int) -> Progress:
            FROM messaging_message WHERE customer_id = %s AND batch_id = %s GROUP BY state""",
         [customer_id, batch_id],
     )
-    held = sum(row[2] - row[3] for row in rows if row[0] in ("waiting", "queued", "sending", "sent", "unknown"))
+    held = sum(row[2] - row[3] for row in rows if row[0] in ("queued", "sending", "sent", "unknown"))
     return Progress(found, {row[0]: row[1] for row in rows}, held, sum(row[3] for row in rows), sum(row[4] for row in rows))
 
 
@@ -235,17 +235,20 @@ CHECKS = {
             AND t.ref_id = m.id AND t.code = 'refund' AND NOT t.pending) b ON m.refunded_micros > 0
         WHERE m.customer_id = %(customer)s AND (m.charged_micros <> coalesce(r.amount_micros, 0)
             OR m.refunded_micros <> coalesce(b.amount, 0))""",
-    "every message that can cost something has its hold, of its price": """
+    "every message that can cost something, and did not only wait, has its hold, of its price": """
         SELECT m.id, m.state FROM messaging_message m
         LEFT JOIN ledger_transfer t ON t.customer_id = m.customer_id AND t.id = m.id AND t.pending
         WHERE m.customer_id = %(customer)s AND m.price_micros + m.fee_micros > 0
-            AND t.amount_micros IS DISTINCT FROM m.price_micros + m.fee_micros""",
+            AND t.amount_micros IS DISTINCT FROM m.price_micros + m.fee_micros
+            AND NOT (t.id IS NULL AND m.attempts = 0 AND m.state IN ('waiting', 'expired', 'cancelled'))""",
     "a message that ended holds nothing, and one under way has not been settled for nothing": """
         SELECT m.id, m.state, r.action FROM messaging_message m
+        LEFT JOIN ledger_transfer t ON t.customer_id = m.customer_id AND t.id = m.id AND t.pending
         LEFT JOIN ledger_resolution r ON r.customer_id = m.customer_id AND r.hold_id = m.id
         WHERE m.customer_id = %(customer)s AND m.price_micros + m.fee_micros > 0 AND CASE
-            WHEN m.state IN ('delivered', 'undelivered', 'failed', 'expired', 'cancelled') THEN r.hold_id IS NULL
-            WHEN m.state IN ('waiting', 'queued', 'sending', 'unknown') THEN r.hold_id IS NOT NULL
+            WHEN m.state IN ('delivered', 'undelivered', 'failed', 'expired', 'cancelled') THEN t.id IS NOT NULL AND r.hold_id IS NULL
+            WHEN m.state = 'waiting' THEN t.id IS NOT NULL
+            WHEN m.state IN ('queued', 'sending', 'unknown') THEN r.hold_id IS NOT NULL
             ELSE r.action <> 'post' END""",
     "every hold of a message belongs to a message": """
         SELECT t.id FROM ledger_transfer t WHERE t.customer_id = %(customer)s AND t.pending AND t.code = 'sms'

@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 
 from postmeter.kit.crash import crash_point
 from postmeter.messaging.carrier import Carrier
-from postmeter.messaging.operations import sweep
+from postmeter.messaging.operations import sweep, wait
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.providers import Outbound, provider
 
@@ -24,6 +24,7 @@ async def sweep_all(*, settings: Mapping[str, Mapping[str, str]], now: datetime)
         moved += await _ask(customer_id, lost, settings, now)
         moved += await sync_to_async(sweep.give_up)(customer_id=customer_id, asked=[message.id for message in lost], now=now)
         moved += await sync_to_async(sweep.settle_silent)(customer_id=customer_id, now=now)
+        moved += await sync_to_async(wait.resume)(customer_id=customer_id, now=now)
         await sync_to_async(sweep.forget_keys)(customer_id=customer_id, now=now)
     return moved
 

@@ -6,7 +6,7 @@ from postmeter.kit.states import Machine
 
 
 class State(StrEnum):
-    WAITING = "waiting"  # for credit or for consent, until its useful-until
+    WAITING = "waiting"  # for credit or for consent, until its useful-until; it holds nothing
     QUEUED = "queued"  # accepted from the customer; its price is on hold
     SENDING = "sending"  # a worker claimed it; the provider may already have it
     SENT = "sent"  # the provider took it
@@ -23,7 +23,7 @@ MACHINE = Machine(
     starts=frozenset({S.WAITING, S.QUEUED}),
     arrows={
         S.WAITING: frozenset({S.QUEUED, S.EXPIRED, S.CANCELLED}),
-        S.QUEUED: frozenset({S.SENDING, S.EXPIRED, S.CANCELLED, S.WAITING}),
+        S.QUEUED: frozenset({S.SENDING, S.EXPIRED, S.CANCELLED}),
         S.SENDING: frozenset({S.SENT, S.DELIVERED, S.UNDELIVERED, S.FAILED, S.UNKNOWN, S.QUEUED}),
         S.UNKNOWN: frozenset({S.SENT, S.DELIVERED, S.UNDELIVERED, S.FAILED, S.EXPIRED}),
         S.SENT: frozenset({S.DELIVERED, S.UNDELIVERED, S.FAILED}),

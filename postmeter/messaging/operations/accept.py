@@ -33,6 +33,7 @@ LIST_AT_MOST = 10_000
 HOLD_FOR = timedelta(days=4)
 KEY_FOR = timedelta(hours=48)
 PAYER_SECONDS = 5.0
+TAKEN = frozenset({"ok", "waits"})
 
 
 class NotCoveredList(NotCovered):
@@ -72,7 +73,8 @@ class Payer:
 class Submission:
     """A list to send: parallel lists of recipients (E.164) and texts.
 
-    `whole`: all or nothing, when credit is short or a row cannot go (A-46). `listed`: a list even when it holds one message.
+    `whole`: all or nothing, when credit is short or a row cannot go (A-46). `wait`: what credit is short for waits for it, until
+    its `useful_until`. `listed`: a list even when it holds one message.
     """
 
     customer_id: int
@@ -84,6 +86,7 @@ class Submission:
     key: UUID | None = None
     digest: UUID | None = None
     whole: bool = True
+    wait: bool = False
     listed: bool = False
     source: str = ""
     due_at: datetime | None = None
@@ -234,8 +237,8 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
                     id=batch_id,
                     quote_id=submission.quote_id,
                     source=submission.source,
-                    accepted=accepted.words.count("ok"),
-                    refused=len(accepted.words) - accepted.words.count("ok"),
+                    accepted=sum(word in TAKEN for word in accepted.words),
+                    refused=sum(word not in TAKEN for word in accepted.words),
                     created_by=submission.actor,
                     created_at=now,
                 ).save(force_insert=True)
@@ -272,14 +275,19 @@ def _rows_of(priced: Priced, positions: list[int]) -> Priced:
 def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list[Accepted | Refusal]:
     """Accept many single messages in one transaction and one call. Each gets its own answer."""
     answers: list[Accepted | Refusal | None] = [None] * len(submissions)
-    groups: dict[tuple[int, str, str, str | None, datetime | None, datetime | None], list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for position, one in enumerate(submissions):
-        groups.setdefault((one.customer_id, one.mode, one.actor, one.sender, one.due_at, one.useful_until), []).append(position)
+        if one.wait and one.useful_until is None:
+            answers[position] = _endless_wait()
+            continue
+        alike = (one.customer_id, one.mode, one.actor, one.sender, one.due_at, one.useful_until, one.wait)
+        groups.setdefault(alike, []).append(position)
     with transaction.atomic():
         together: list[_Group] = []
-        for (customer_id, mode, *_), positions in groups.items():
+        for positions in groups.values():
+            like = submissions[positions[0]]
             try:
-                who = payer(customer_id=customer_id, mode=mode, now=now)
+                who = payer(customer_id=like.customer_id, mode=like.mode, now=now)
             except Refusal as refusal:
                 for position in positions:
                     answers[position] = refusal
@@ -338,7 +346,7 @@ def _group(
 
 _ACCEPT_EACH = """SELECT * FROM messaging_accept_each(%s, %s, %s, %s,
     %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[],
-    %b::timestamptz[], %b::timestamptz[], %b::boolean[], %b::int[],
+    %b::timestamptz[], %b::timestamptz[], %b::boolean[], %b::boolean[], %b::int[],
     %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])"""
 
 
@@ -356,6 +364,7 @@ def _arguments_of_groups(groups: Sequence[_Group], now: datetime) -> list[object
             like.actor,
             like.due_at or now,
             like.useful_until,
+            like.wait,
             any(row.key for row in rows),
             len(rows),
         )
@@ -377,7 +386,7 @@ def _single_answer(unit: str, row: _Row, id_: int, word: str) -> Accepted | Refu
 
 
 _ACCEPT = """SELECT * FROM messaging_accept(
-    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
     %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])"""
 
 
@@ -408,6 +417,7 @@ def _arguments(
         submission.key,
         submission.digest,
         submission.whole,
+        submission.wait,
         None,
         None,
         list(submission.recipients),
@@ -420,6 +430,8 @@ def _arguments(
 
 
 def _refuse_problems(submission: Submission, priced: Priced) -> None:
+    if submission.wait and submission.useful_until is None:
+        raise _endless_wait()
     if not submission.recipients:
         raise BadInput("There is nobody to send to.", field="messages", remedy="Give at least one message.")
     if len(submission.recipients) > LIST_AT_MOST:
@@ -439,6 +451,10 @@ def _refuse_problems(submission: Submission, priced: Priced) -> None:
             remedy=first.remedy,
             errors=rows,
         )
+
+
+def _endless_wait() -> Refusal:
+    return BadInput("What waits for credit needs an end.", field="useful_until", remedy="Say until when it is worth sending.")
 
 
 def _refuse_answers(submission: Submission, who: Payer, accepted: Accepted) -> None:

@@ -160,11 +160,13 @@ def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
     moves = MACHINE.allows(row.state, fact.state)
     if not moves and fact.state is not row.state:
         return
+    waited = row.state is State.WAITING
     if moves:
         row.state, row.changed = fact.state, True
         row.error_code = fact.error_code or row.error_code
     # Money moves when a message moves, and when one that was sent turns out to be billed. An end is settled once.
-    if row.total == 0 or not (moves or row.state is State.SENT):
+    # What waits holds nothing.
+    if row.total == 0 or waited or not (moves or row.state is State.SENT):
         return
     ended = row.state in FINALS
     owed = fact.billable or row.state is State.DELIVERED
