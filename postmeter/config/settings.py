@@ -134,6 +134,7 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Postmeter"
+MFA_FORMS = {"add_webauthn": "postmeter.customers.signin.AddKeyForm"}
 # Browsers allow passkeys on plain http for localhost only; this is what lets one try them there.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = PUBLIC_URL.startswith("http://")
 LOGIN_URL = "/accounts/login/"

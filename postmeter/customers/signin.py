@@ -1,8 +1,11 @@
 """How people sign in: django-allauth with the doors that we do not want closed."""
 
+from typing import Any
+
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -13,6 +16,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Members are invited by their customer; nobody signs up from outside."""
         return False
+
+
+class AddKeyForm(AddWebAuthnForm):
+    """A new key signs in alone unless one says otherwise: that is what people expect of a passkey."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["passwordless"].initial = True
 
 
 def invite(request: HttpRequest, *, email: str, customer: str, inviter: str) -> None:

@@ -132,18 +132,20 @@ class Chart:
     width: int
     height: int
     left: int
+    right: int
     bottom: int
     peak: Bar | None
 
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 220, 84, 20, 24, 188  # at the right half of the last label
+# The axis stands at the right, beside the newest day: a narrow screen opens there. At the left half of a first label.
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 220, 36, 624, 24, 188
 _MOST_LABELS = 8
 
 
 def day_chart(days: Sequence[tuple[date, int]]) -> Chart:
     """One bar a day; `days` are (day, micros) in order, without gaps."""
     highest = _round_up(max((micros for _, micros in days), default=0))
-    slot = (_WIDTH - _LEFT - _RIGHT) / max(len(days), 1)
+    slot = (_RIGHT - _LEFT) / max(len(days), 1)
     every = -(-len(days) // _MOST_LABELS) or 1
 
     def y(micros: int) -> float:
@@ -165,7 +167,15 @@ def day_chart(days: Sequence[tuple[date, int]]) -> Chart:
     lines = tuple(GridLine(micros, _text(y(micros))) for micros in (0, highest // 2, highest))
     peak = max(bars, key=lambda bar: bar.micros, default=None)
     return Chart(
-        bars, lines, sum(micros for _, micros in days), _WIDTH, _HEIGHT, _LEFT, _BOTTOM, peak if peak and peak.micros else None
+        bars,
+        lines,
+        sum(micros for _, micros in days),
+        _WIDTH,
+        _HEIGHT,
+        _LEFT,
+        _RIGHT,
+        _BOTTOM,
+        peak if peak and peak.micros else None,
     )
 
 

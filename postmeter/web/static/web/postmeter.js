@@ -79,6 +79,21 @@
   const summary = document.querySelector(".form-errors");
   if (summary) summary.focus();
 
+  // A passkey that the browser would not give: say why, in the page's words.
+  document.addEventListener("allauth.error", (event) => {
+    const said = document.querySelectorAll("#passkey-problem [data-error]");
+    if (!said.length) return;
+    event.preventDefault();
+    const name = event.detail.exception.name;
+    const fitting = [...said].find((each) => each.dataset.error === name) || said[said.length - 1];
+    for (const each of said) each.hidden = each !== fitting;
+  });
+  for (const link of document.querySelectorAll("a[data-localhost]")) {
+    const here = new URL(location.href);
+    here.hostname = "localhost";
+    link.href = here.href;
+  }
+
   prepare(document);
   document.addEventListener("htmx:load", (event) => prepare(event.detail.elt));
 })();
