@@ -8,13 +8,16 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postmeter.config.settings")
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-pages = get_asgi_application()
+django_pages = get_asgi_application()
 
 from postmeter.api.app import create_app as create_api  # noqa: E402 - Django must be set up first
 from postmeter.callbacks.app import create_app as create_callbacks  # noqa: E402
+from postmeter.web.bodies import LimitedBodies  # noqa: E402
 
+pages = LimitedBodies(django_pages, at_most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 api = create_api()
 callbacks = create_callbacks()
 

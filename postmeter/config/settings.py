@@ -6,6 +6,7 @@
 | POSTMETER_OWNER_DATABASE_URL | the owner's login: only `postmeter prepare` and tests use it |
 | POSTMETER_SECRET_KEY, POSTMETER_ID_KEY | signing key; 32 hex digits that encrypt public ids |
 | POSTMETER_PUBLIC_URL | where people and providers reach us |
+| POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
 | POSTMETER_HOME | data of this install |
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_* | credentials and base addresses; the simulator's by default |
 | POSTMETER_EMAIL_URL | smtp://user:password@host:port or file:///folder |
@@ -131,6 +132,10 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_ADAPTER = "postmeter.customers.signin.AccountAdapter"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+# By address and by account, the most guesses; allauth's other limits stay as they are. An address is the client's only where
+# the proxies in front are counted.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ALLAUTH_TRUSTED_PROXY_COUNT = int(os.environ.get("POSTMETER_TRUSTED_PROXIES", "0"))
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Postmeter"
@@ -144,6 +149,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_IDLE_SECONDS = 30 * 60
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # a whole request, counted as it arrives (web.bodies); a list may have 5 MB
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -116,6 +116,8 @@ class Bar:
     height: str
     middle: str
     labelled: bool
+    outer: str  # the edge nearer to the end of the chart, from where a text grows inwards
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,11 @@ def day_chart(days: Sequence[tuple[date, int]]) -> Chart:
             height=_text(_BOTTOM - y(micros)),
             middle=_text(_LEFT + slot * (place + 0.5)),
             labelled=(len(days) - 1 - place) % every == 0,
+            outer=_text(_LEFT + slot * (place + (0.85 if late else 0.15))),
+            anchor="end" if late else "start",
         )
         for place, (day, micros) in enumerate(days)
+        for late in (2 * place >= len(days),)
     )
     lines = tuple(GridLine(micros, _text(y(micros))) for micros in (0, highest // 2, highest))
     peak = max(bars, key=lambda bar: bar.micros, default=None)

@@ -30,6 +30,7 @@ urlpatterns = [
     path("send/preview/", send.preview, name="send-preview"),
     path("send/list/", send.upload, name="send-list"),
     path("send/list/<UP:upload_id>/", send.columns, name="columns"),
+    path("send/list/<UP:upload_id>/preview/", send.columns_preview, name="columns-preview"),
     path("send/quotes/<QU:quote_id>/", send.quote, name="quote"),
     path("send/quotes/<QU:quote_id>/send/", send.send, name="quote-send"),
     path("send/quotes/<QU:quote_id>/again/", send.quote_again, name="quote-again"),

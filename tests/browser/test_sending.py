@@ -73,6 +73,24 @@ def test_a_list_goes_from_file_to_delivered(
     expect(page.get_by_text("It was delivered.")).to_be_visible()
 
 
+def test_the_first_messages_are_read_while_columns_are_chosen(
+    clinic: Clinic, stage: Stage, chromium: Browser, tmp_path: Path
+) -> None:
+    page = sign_in(chromium, stage, clinic)
+    upload(page, tmp_path)
+    preview = page.locator("#preview")
+    page.get_by_label("Text", exact=True).press_sequentially("Hi {First name}, see you on {When}.")
+    expect(preview).to_contain_text("Hi Ana0, see you on Tue 24 Nov 9:45.")
+    expect(preview).to_contain_text("Hi Ana4, see you on")
+    expect(preview).to_contain_text("2 later rows cannot be sent")
+    expect(preview).to_contain_text("Line 43: This row has nothing in “First name”.")
+    page.get_by_label("Column with the telephone numbers").select_option("First name")
+    expect(preview).to_contain_text("Ana0")
+    expect(preview.locator(".field-error")).to_have_count(5)
+    page.get_by_label("Text", exact=True).fill("Hi {Nome}")
+    expect(preview).to_contain_text("There is no column “Nome”")
+
+
 def test_a_message_is_written_priced_and_sent_by_keyboard_alone(clinic: Clinic, stage: Stage, chromium: Browser) -> None:
     page = sign_in(chromium, stage, clinic)
     page.keyboard.press("Tab")
@@ -110,6 +128,9 @@ def test_everything_works_without_javascript(clinic: Clinic, stage: Stage, chrom
     expect(page.get_by_role("heading", name="1 message")).to_be_visible()
     upload(page, tmp_path)
     page.get_by_label("Text", exact=True).fill(TEXT)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#preview")).to_contain_text("Hi Ana0, your appointment is on Tue 24 Nov 9:45.")
+    expect(page.get_by_label("Text", exact=True)).to_have_value(TEXT)
     page.get_by_role("button", name="Show the price").click()
     expect(page.get_by_text("41 recipients, 4 excluded")).to_be_visible()
 
@@ -168,3 +189,20 @@ def test_every_page_is_readable_by_everybody_and_fits(
     page.wait_for_url("**/messages/SM*/")
     look()
     assert complaints == []
+
+
+def test_on_a_phone_the_chart_opens_at_the_newest_day(clinic: Clinic, stage: Stage, worker: None, chromium: Browser) -> None:
+    page = sign_in(chromium, stage, clinic, viewport={"width": 390, "height": 844})
+    page.get_by_label("To").fill(number(1))
+    page.get_by_label("Text", exact=True).fill("Hello")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Send 1 for").click()
+    expect(page.get_by_text("All done")).to_be_visible(timeout=SOON)
+    page.goto("/")
+    bars = page.locator(".chart-bar")
+    expect(bars).to_have_count(30)
+    first, last = bars.first.bounding_box(), bars.last.bounding_box()
+    assert first
+    assert last
+    assert first["x"] < 0, "the oldest day is scrolled out"
+    assert 0 < last["x"] < last["x"] + last["width"] < 390

@@ -33,6 +33,7 @@ from postmeter.wallets import queries as wallets
 from postmeter.web import context, uploads
 from postmeter.web.downloads import csv_download
 from postmeter.web.forms import add_refusal
+from postmeter.web.models import Upload
 from postmeter.web.session import MemberRequest, member_page
 
 WRITING, UPLOADING = ["Write", "Check", "Send"], ["File", "Columns", "Check", "Send"]
@@ -214,11 +215,11 @@ def _keep(request: MemberRequest, form: UploadForm) -> int:
 @member_page(permission=SEND)
 def columns(request: MemberRequest, upload_id: int) -> HttpResponse:
     """GET ?header=0|1: which column is what, and the text. POST number, text: on to the quote."""
-    kept = uploads.kept(customer_id=request.seat.customer_id, upload_id=upload_id, now=timezone.now())
-    table = uploads.table_of(kept, header={"0": False, "1": True}.get(request.GET.get("header", "")))
+    kept, table = _table(request, upload_id)
     guess = uploads.guess(table, request.customer.country)
     form = ColumnsForm(request.POST or None, table=table, initial={"number": guess.number})
-    if request.method == "POST" and form.is_valid():
+    showing = "show" in request.POST
+    if request.method == "POST" and form.is_valid() and not showing:
         try:
             return redirect("quote", _quote_list(request, form, kept.name, table).id)
         except Refusal as refusal:
@@ -234,9 +235,47 @@ def columns(request: MemberRequest, upload_id: int) -> HttpResponse:
             "guess": guess,
             "example": table.headers[guess.name] if guess.name is not None else table.headers[0],
             "steps": UPLOADING,
+            "told": columns_preview_of(request, form, table),
         },
-        status=422 if form.is_bound else 200,
+        status=422 if form.is_bound and (form.errors or not showing) else 200,
     )
+
+
+@require_POST
+@member_page(permission=SEND)
+def columns_preview(request: MemberRequest, upload_id: int) -> HttpResponse:
+    """POST ?header= number, text: the first rows as they will read, while somebody types."""
+    table = _table(request, upload_id)[1]
+    told = columns_preview_of(request, ColumnsForm(request.POST, table=table), table)
+    return render(request, "web/columns_preview.html", {"told": told})
+
+
+def _table(request: MemberRequest, upload_id: int) -> tuple[Upload, csv.Table]:
+    """The kept file, read with `?header=`. Raises Gone."""
+    kept = uploads.kept(customer_id=request.seat.customer_id, upload_id=upload_id, now=timezone.now())
+    return kept, uploads.table_of(kept, header={"0": False, "1": True}.get(request.GET.get("header", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsPreview:
+    """The first rows as their recipients would read them, and the later rows that lack something."""
+
+    problem: Refusal | None = None
+    items: Sequence[QuoteItem] = ()
+    later: Sequence[Wanted] = ()
+
+
+def columns_preview_of(request: MemberRequest, form: ColumnsForm, table: csv.Table) -> ColumnsPreview | None:
+    """None while there is no text or no column."""
+    form.is_valid()
+    if not form.is_bound or not form.body().strip() or form.cleaned_data.get("number") is None:
+        return None
+    try:
+        wanted = uploads.wanted(table, number=form.cleaned_data["number"], text=form.body())
+        items = quotes.preview(customer_id=request.seat.customer_id, wanted=wanted[:FIRST_ROWS], now=timezone.now())
+    except Refusal as refusal:
+        return ColumnsPreview(problem=refusal)
+    return ColumnsPreview(items=items, later=[row for row in wanted[FIRST_ROWS:] if row.problem])
 
 
 def _quote_list(request: MemberRequest, form: ColumnsForm, name: str, table: csv.Table) -> Quote:
