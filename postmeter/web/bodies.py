@@ -64,6 +64,8 @@ def _declared(scope: Any) -> int:
 async def _refuse(send: Any) -> None:
     page = render_to_string("413.html").encode()
     headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(page)).encode())]
-    headers += [(b"content-security-policy", b"default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'")]
+    headers += [
+        (b"content-security-policy", b"default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'")
+    ]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": page})
