@@ -5,11 +5,16 @@ listed, so that nobody has to search whether a fact is heard.
 """
 
 from postmeter.invoicing import tasks as invoicing
+from postmeter.topups import tasks as topups
 
 REACTIONS = {
     "invoice.issued": [invoicing.mail_invoice],
     "api_key.created": [],
     "api_key.revoked": [],
+    "automation.capped": [],
+    "automation.changed": [topups.react],
+    "automation.failed": [],
+    "automation.paused": [],
     "batch.stopped": [],
     "consent.opted_in": [],
     "consent.opted_out": [],
@@ -36,8 +41,9 @@ REACTIONS = {
     "price_list.changed": [],
     "price_list.created": [],
     "quote.made": [],
-    "top_up.failed": [],
+    "top_up.failed": [topups.follow],
     "top_up.started": [],
-    "top_up.succeeded": [],
+    "top_up.succeeded": [topups.follow],
+    "wallet.fell": [topups.react],
     "wallet.opened": [],
 }

@@ -29,11 +29,12 @@ from postmeter.events.relay import relay  # noqa: E402
 from postmeter.messaging import reconcile  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
 from postmeter.messaging.operations import quote as quotes  # noqa: E402
+from postmeter.topups import automation  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
-RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 10.0
+RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
 FORGET_SECONDS, PARTITIONS_SECONDS = 3600.0, 6 * 3600.0
 
 
@@ -51,6 +52,20 @@ def payments_round() -> int:
     close_old_connections()
     return sum(
         topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments()
+    )
+
+
+def automation_round() -> int:
+    """Try automatic top-ups again whose time to wait is over: after a back-off, a cap or a cool-down."""
+    close_old_connections()
+    now = timezone.now()
+    waiting = [
+        (customer_id, wallet_id)
+        for customer_id in automation.customers_with_due(now=now)
+        for wallet_id in automation.due(customer_id=customer_id, now=now)
+    ]
+    return sum(
+        automation.react(customer_id=customer_id, wallet_id=wallet_id, now=now) is not None for customer_id, wallet_id in waiting
     )
 
 
@@ -109,6 +124,7 @@ async def run() -> None:
         asyncio.create_task(_every(RELAY_SECONDS, sync_to_async(relay_round, thread_sensitive=False), "relay")),
         asyncio.create_task(_every(SWEEP_SECONDS, sweep, "sweep")),
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
+        asyncio.create_task(_every(AUTOMATION_SECONDS, sync_to_async(automation_round, thread_sensitive=False), "automation")),
         asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),
         asyncio.create_task(_every(PARTITIONS_SECONDS, sync_to_async(partitions_round, thread_sensitive=False), "partitions")),
     ]

@@ -82,6 +82,12 @@ def hold(
 
 
 @scoped
+def watch(*, customer_id: int, account_id: int, below_micros: int | None) -> None:
+    """Have the fact `wallet.fell` recorded once when what is there and not held falls below this; None ends the watch."""
+    calls.rows("SELECT ledger_watch(%s, %s, %s)", [customer_id, account_id, below_micros])
+
+
+@scoped
 def resolve(
     *, customer_id: int, now: datetime, hold_ids: Sequence[int], actions: Sequence[Action], amounts_micros: Sequence[int]
 ) -> list[Word]:

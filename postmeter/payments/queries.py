@@ -31,6 +31,11 @@ def has_expired(method: PaymentMethod, *, now: datetime) -> bool:
 
 
 @scoped
+def chargeable(*, customer_id: int, now: datetime) -> list[PaymentMethod]:
+    return [m for m in methods(customer_id=customer_id) if m.auto_charge and not has_expired(m, now=now)]
+
+
+@scoped
 def payment(*, customer_id: int, payment_id: int) -> Payment:
     found = Payment.objects.filter(customer_id=customer_id, id=payment_id).first()
     if found is None:

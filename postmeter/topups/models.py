@@ -20,13 +20,56 @@ class TopUp(CustomerRow):
     created_by = models.TextField()
     created_at = models.DateTimeField()
     credited_at = models.DateTimeField(null=True)
+    automatic = models.BooleanField(default=False)
+    why = models.JSONField(default=dict)  # of an automatic one: what it was that charged the card
 
     class Meta:
         db_table = "topups_topup"
         constraints = [
             models.UniqueConstraint(fields=["customer_id", "key"], name="topups_topup_key"),
             models.UniqueConstraint(fields=["customer_id", "payment_id"], name="topups_topup_payment"),
+            # However many sends see the balance fall, one automatic top-up is under way (A-16).
+            models.UniqueConstraint(
+                fields=["customer_id", "wallet_id"],
+                condition=models.Q(state="pending", automatic=True),
+                name="topups_topup_one_automatic",
+            ),
         ]
         indexes = [
             models.Index(fields=["customer_id", "wallet_id"], condition=models.Q(state="pending"), name="topups_topup_pending")
+        ]
+
+
+class Automation(CustomerRow):
+    """The automatic top-up of one wallet: its rule, and what has become of it."""
+
+    wallet_id = models.BigIntegerField()
+    enabled = models.BooleanField()
+    threshold_micros = models.BigIntegerField()
+    kind = models.TextField(choices=[("refill", "Add this amount"), ("target", "Up to this balance")])
+    amount_micros = models.BigIntegerField()
+    day_cap_micros = models.BigIntegerField()
+    month_cap_micros = models.BigIntegerField()
+    strikes = models.SmallIntegerField(default=0)  # charges that no method would pay, one after the other
+    # Its top-up that is under way, or whose end has not been followed yet. Kept whatever the end is: a failure must not set free
+    # what a repeated job then charges again.
+    top_up_id = models.BigIntegerField(null=True)
+    tried = models.JSONField(default=list)  # methods that declined since the last success or strike: the next one's turn
+    try_after = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_for = models.TextField(blank=True, default="")
+    changed_by = models.TextField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "topups_automation"
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "wallet_id"], name="topups_automation_wallet"),
+            models.CheckConstraint(
+                condition=models.Q(amount_micros__gt=0, day_cap_micros__gt=0, month_cap_micros__gt=0),
+                name="topups_automation_positive",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["customer_id", "try_after"], condition=models.Q(enabled=True), name="topups_automation_due"),
         ]

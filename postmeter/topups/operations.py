@@ -1,5 +1,7 @@
 """Every write about top-ups: payment, wallet and invoice in one transaction, and never a gateway call inside one."""
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,7 +64,7 @@ def buy(
 
     Raises BadInput, NotFound, MethodUnusable, and Conflict when the key was used for another purchase.
     """
-    top_up = _intend(
+    top_up = intend(
         customer_id=customer_id,
         wallet_id=wallet_id,
         method_id=method_id,
@@ -76,9 +78,18 @@ def buy(
 
 
 @scoped
-def _intend(
-    *, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime
+def intend(
+    *,
+    customer_id: int,
+    wallet_id: int,
+    method_id: int,
+    amount_micros: int,
+    key: UUID,
+    actor: str,
+    now: datetime,
+    why: Mapping[str, object] | None = None,
 ) -> TopUp:
+    """Write the intent of a purchase, of which nobody is asked yet; the same `key` finds the same one. `why`: an automatic one."""
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
     known = TopUp.objects.filter(customer_id=customer_id, key=key).first()
     if known:
@@ -93,8 +104,8 @@ def _intend(
     # The key's row first: of two presses at once one waits here and then finds the other's.
     added = calls.rows(
         """INSERT INTO topups_topup (customer_id, id, wallet_id, payment_id, amount_micros, unit, key, state, transfer_id,
-               debt_transfer_id, created_by, created_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s)
+               debt_transfer_id, created_by, created_at, automatic, why)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s, %s, %s)
            ON CONFLICT (customer_id, key) DO NOTHING RETURNING id""",
         [
             customer_id,
@@ -108,6 +119,8 @@ def _intend(
             debt_transfer_id,
             actor,
             now,
+            why is not None,
+            json.dumps(dict(why or {})),
         ],
     )
     if not added:
@@ -142,7 +155,7 @@ def charge(*, customer_id: int, top_up_id: int, now: datetime, again: bool = Fal
         customer_id=customer_id,
         payment_id=top_up.payment_id,
         return_url=return_url(top_up),
-        off_session=False,
+        off_session=top_up.automatic,
         now=now,
         again=again,
     )

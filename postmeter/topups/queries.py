@@ -32,10 +32,12 @@ class Figures:
 
 @scoped
 def figures(*, customer_id: int, wallet: Wallet) -> Figures:
-    balance = wallets.balance(customer_id=customer_id, wallet=wallet)
+    # Incoming first: a top-up that is credited between the two reads is counted twice and never not at all, which would look
+    # like a gap and charge a card for it.
     incoming = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, state="pending").aggregate(
         sum=Sum("amount_micros")
     )["sum"]
+    balance = wallets.balance(customer_id=customer_id, wallet=wallet)
     return Figures(
         wallet,
         balance.posted_micros,

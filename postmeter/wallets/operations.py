@@ -88,3 +88,12 @@ def credit(
     )
     assert word in CREDITED, f"credit refused: {word}"
     return word is ledger.Word.OK
+
+
+@scoped
+def watch(*, customer_id: int, wallet: Wallet, below_micros: int | None) -> None:
+    """Have the fact `wallet.fell` recorded, once, in the transaction that takes posted less held below this (A-04: strictly).
+
+    At once when it is below already; None ends the watch.
+    """
+    ledger.watch(customer_id=customer_id, account_id=wallet.account_id, below_micros=below_micros)

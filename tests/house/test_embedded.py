@@ -211,6 +211,7 @@ class TestRefusals:
         with EmbeddedPostgres(home, durable=False) as server:
             chosen = server.port
         with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections to it may just be closing
             other.bind(("127.0.0.1", chosen))
             other.listen()
             with pytest.raises(EmbeddedPostgresRefusal, match=f"Port {chosen} .*in use"):

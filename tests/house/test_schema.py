@@ -20,6 +20,8 @@ OUR_KEY = {"customers_customer": "id"}  # the customer itself: its id is everybo
 FOR_NOBODY = {
     "next_id": "ids",
     "db_id_at": "ids",
+    "db_time_of": "ids",
+    "ledger_tell": "a trigger",
     "db_refuse_change": "a trigger",
     "db_ensure_partitions": "partitions of all customers",
 }

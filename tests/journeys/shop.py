@@ -4,6 +4,7 @@ import http.cookiejar
 import urllib.parse
 import urllib.request
 
+import requests
 from django.utils import timezone
 
 from postmeter.payments import operations as payments
@@ -35,3 +36,29 @@ def visit_card_page(stage: Stage, clinic: Clinic, number: str = GOOD) -> int:
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
     opener.open(page, data=form).read()
     return setup_id
+
+
+def fill_in_card(page: str, number: str = GOOD) -> str:
+    """As the cardholder, on the hosted page. Returns where it leads."""
+    answer = requests.post(page, {"number": number, "expiry": "12 / 40", "cvc": "123"}, timeout=20, allow_redirects=False)
+    return urllib.parse.urljoin(page, answer.headers["location"])
+
+
+def confirm_at_bank(page: str) -> None:
+    answer = requests.post(page, {"answer": "yes"}, timeout=20, allow_redirects=False)
+    assert answer.status_code in (302, 303), answer.text
+
+
+def saved_card_after_question(stage: Stage, clinic: Clinic, number: str) -> PaymentMethod:
+    """A card whose bank asks already when it is saved."""
+    setup_id, page = payments.start_setup(
+        customer_id=clinic.id,
+        actor=clinic.actor,
+        success_url=f"{stage.url}/SETUP",
+        cancel_url=f"{stage.url}/",
+        now=timezone.now(),
+    )
+    confirm_at_bank(fill_in_card(page, number))
+    method = payments.finish_setup(customer_id=clinic.id, setup_id=setup_id, now=timezone.now())
+    assert method is not None
+    return method

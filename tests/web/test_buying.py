@@ -2,22 +2,18 @@
 
 import re
 from html.parser import HTMLParser
-from urllib.parse import urljoin
 
 import pytest
-import requests
 from django.test import Client
-from django.utils import timezone
 
 from postmeter.customers.models import Role
 from postmeter.db.public_ids import public_ids
 from postmeter.invoicing import queries as invoices
 from postmeter.kit.money import MICROS
-from postmeter.payments import operations
 from postmeter.payments import queries as payments
 from postmeter.topups import queries as topups
 from tests.cast import Cast, Clinic
-from tests.journeys.shop import DECLINED_LATER, saved_card
+from tests.journeys.shop import DECLINED_LATER, confirm_at_bank, fill_in_card, saved_card, saved_card_after_question
 from tests.stage import Stage
 from tests.web.conftest import SignedIn
 
@@ -334,27 +330,3 @@ def stage_charges(stage: Stage, clinic: Clinic) -> list[dict[str, object]]:
     keys = {f"payment-{bought.payment.id}" for bought in topups.history(customer_id=clinic.id)}
     charges = stage.simulator.control("GET", "/log/payments")["charges"]
     return [row for row in charges if row["idempotency_key"] in keys and row["kind"] == "charge.succeeded"]
-
-
-def fill_in_card(page: str, number: str = "4242424242424242") -> str:
-    """As the cardholder, on the hosted page. Returns where it leads."""
-    answer = requests.post(page, {"number": number, "expiry": "12 / 40", "cvc": "123"}, timeout=20, allow_redirects=False)
-    return urljoin(page, answer.headers["location"])
-
-
-def confirm_at_bank(page: str) -> None:
-    answer = requests.post(page, {"answer": "yes"}, timeout=20, allow_redirects=False)
-    assert answer.status_code in (302, 303), answer.text
-
-
-def saved_card_after_question(stage: Stage, clinic: Clinic, number: str) -> None:
-    """A card whose bank asks already when it is saved."""
-    setup_id, page = operations.start_setup(
-        customer_id=clinic.id,
-        actor=clinic.actor,
-        success_url=f"{stage.url}/SETUP",
-        cancel_url=f"{stage.url}/",
-        now=timezone.now(),
-    )
-    confirm_at_bank(fill_in_card(page, number))
-    assert operations.finish_setup(customer_id=clinic.id, setup_id=setup_id, now=timezone.now())

@@ -13,6 +13,10 @@ CREATE FUNCTION db_id_at(p_at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
     SELECT ((extract(epoch FROM p_at) * 1000)::bigint - 1735689600000) << 21;
 END;
+CREATE FUNCTION db_time_of(p_id bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE STRICT
+BEGIN ATOMIC
+    SELECT to_timestamp(((p_id >> 21) + 1735689600000) / 1000.0);
+END;
 """
 
 REFUSE_CHANGE = """
@@ -56,7 +60,7 @@ class Migration(migrations.Migration):
     initial = True
     dependencies = []
     operations = [
-        migrations.RunSQL(NEXT_ID, "DROP FUNCTION db_id_at; DROP FUNCTION next_id; DROP SEQUENCE db_id_low"),
+        migrations.RunSQL(NEXT_ID, "DROP FUNCTION db_time_of; DROP FUNCTION db_id_at; DROP FUNCTION next_id; DROP SEQUENCE db_id_low"),
         migrations.RunSQL(REFUSE_CHANGE, "DROP FUNCTION db_refuse_change"),
         migrations.RunSQL(PARTITIONS, "DROP FUNCTION db_ensure_partitions; DROP TABLE db_partitioned"),
         shared("db_partitioned"),

@@ -79,6 +79,7 @@ class Migration(migrations.Migration):
         partitioned("ledger_resolution"),
         migrations.RunSQL((SQL / "functions.sql").read_text(), migrations.RunSQL.noop),
         function("ledger_open(bigint, text, text, bigint, boolean, text)"),
+        function("ledger_watch(bigint, bigint, bigint)"),
         function("ledger_hold(bigint, timestamptz, bigint, bigint, text, timestamptz, bigint[], bigint[], bigint[], boolean)"),
         function("ledger_resolve(bigint, timestamptz, bigint[], text[], bigint[])"),
         function("ledger_post(bigint, timestamptz, bigint[], bigint[], bigint[], bigint[], text[], bigint[], boolean)"),

@@ -19,6 +19,27 @@ BEGIN
     RETURN v_id;
 END $$;
 
+-- Tells of a balance that fell below what is watched for, in the transaction that took it there, whichever function that was.
+-- It tells once: whoever hears it sets the watch again.
+CREATE FUNCTION ledger_tell() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE v_id bigint := next_id();
+BEGIN
+    INSERT INTO events_event (customer_id, id, kind, actor, subject_id, data, at) VALUES (NEW.customer_id, v_id, 'wallet.fell', 'system',
+        NEW.ref_id, jsonb_build_object('below_micros', NEW.watch_micros, 'balance_micros',
+            NEW.credits_posted - NEW.debits_posted - NEW.debits_pending), db_time_of(v_id));
+    INSERT INTO events_outbox (customer_id, id, kind) VALUES (NEW.customer_id, v_id, 'wallet.fell');
+    NEW.watch_micros := NULL;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER watch BEFORE UPDATE ON ledger_account FOR EACH ROW
+    WHEN (NEW.credits_posted - NEW.debits_posted - NEW.debits_pending < NEW.watch_micros) EXECUTE FUNCTION ledger_tell();
+
+-- Watches a wallet's account from now on: below this the fact is recorded, at once if it is below already. NULL ends the watch.
+CREATE FUNCTION ledger_watch(p_customer_id bigint, p_account bigint, p_below bigint)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE ledger_account SET watch_micros = p_below WHERE customer_id = p_customer_id AND id = p_account AND normal = 'credit' AND limited;
+$$;
+
 -- Holds against one account: a prefix of the list is accepted, as far as the money goes.
 -- p_fresh: the ids are new, so none can have been held before.
 -- Words: ok, exists (the same id was held before), exceeds_available, bad_amount.

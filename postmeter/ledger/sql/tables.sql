@@ -10,6 +10,8 @@ CREATE TABLE ledger_account (
     debits_posted bigint NOT NULL DEFAULT 0 CHECK (debits_posted >= 0),
     credits_posted bigint NOT NULL DEFAULT 0 CHECK (credits_posted >= 0),
     debits_pending bigint NOT NULL DEFAULT 0 CHECK (debits_pending >= 0),
+    -- The fact `wallet.fell` is recorded when what is there and not held falls below it, once; NULL: nobody watches.
+    watch_micros bigint,
     PRIMARY KEY (customer_id, id),
     UNIQUE (customer_id, kind, unit, ref_id),
     -- The promise: what is promised and taken never exceeds what is there plus the limit. No exception anywhere.

@@ -1,0 +1,21 @@
+"""Jobs about top-ups."""
+
+from django.utils import timezone
+from procrastinate.contrib.django import app
+
+from postmeter.events import queries as events
+from postmeter.topups import automation
+
+
+@app.task(queue="money", pass_context=False)
+def react(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A wallet fell below what is watched for, or its rule was saved while it was below: then the charge was agreed to."""
+    event = events.event(customer_id=customer_id, event_id=event_id)
+    automation.react(customer_id=customer_id, wallet_id=event.subject_id, now=timezone.now(), trigger=event_id)
+
+
+@app.task(queue="money", pass_context=False)
+def follow(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A top-up ended."""
+    event = events.event(customer_id=customer_id, event_id=event_id)
+    automation.follow(customer_id=customer_id, top_up_id=event.subject_id, now=timezone.now())
