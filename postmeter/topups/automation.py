@@ -84,7 +84,7 @@ def save(
         None,
         "",
     )
-    if rule.enabled and has_bought(customer_id=customer_id):
+    if rule.enabled and queries.has_bought(customer_id=customer_id):
         need = _need(customer_id, wallet, automation)
         if need.amount_micros and need.amount_micros != accepts_charge_micros:
             amount = format_amount(need.amount_micros, wallet.unit)
@@ -151,7 +151,7 @@ def _intend(*, customer_id: int, wallet_id: int, now: datetime, trigger: int | N
         return None
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
     need = _need(customer_id, wallet, automation)
-    if not need.amount_micros or not has_bought(customer_id=customer_id):
+    if not need.amount_micros or not queries.has_bought(customer_id=customer_id):
         _watch(customer_id, wallet, automation)
         return None
     if automation.top_up_id or (automation.try_after and now < automation.try_after):
@@ -240,12 +240,6 @@ def customers_with_due(*, now: datetime) -> list[int]:
                 [now],
             )
         ]
-
-
-@scoped
-def has_bought(*, customer_id: int) -> bool:
-    """Automation is armed by the first purchase (S-029, A-15)."""
-    return TopUp.objects.filter(customer_id=customer_id, state="succeeded").exists()
 
 
 def _next_method(automation: Automation, now: datetime) -> PaymentMethod | None:

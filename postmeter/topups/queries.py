@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from django.db.models import Sum
@@ -12,7 +13,7 @@ from postmeter.invoicing.models import Invoice
 from postmeter.kit.refusals import NotFound
 from postmeter.payments import queries as payments
 from postmeter.payments.models import Payment, PaymentMethod
-from postmeter.topups.models import TopUp
+from postmeter.topups.models import Automation, TopUp
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
 
@@ -47,6 +48,49 @@ def figures(*, customer_id: int, wallet: Wallet) -> Figures:
         balance.limit_micros,
         balance.debt_micros,
     )
+
+
+class Standing(StrEnum):
+    """How an automatic top-up stands."""
+
+    OFF = "off"
+    WAITING_FIRST_PURCHASE = "waiting_first_purchase"  # S-029, A-15
+    ARMED = "armed"
+    WAITING = "waiting"  # for a cap to open, or after a failure
+    PAUSED = "paused"  # until a person says so
+
+
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    """A wallet's rule, how it stands, and which method it would charge now."""
+
+    rule: Automation
+    standing: Standing
+    primary: PaymentMethod | None
+
+
+@scoped
+def automatic(*, customer_id: int, wallet_id: int, now: datetime) -> Automatic | None:
+    """None where nobody has set a rule yet."""
+    rule = Automation.objects.filter(customer_id=customer_id, wallet_id=wallet_id).first()
+    if rule is None:
+        return None
+    standing = Standing.ARMED
+    if not rule.enabled:
+        standing = Standing.OFF
+    elif rule.paused_at:
+        standing = Standing.PAUSED
+    elif not has_bought(customer_id=customer_id):
+        standing = Standing.WAITING_FIRST_PURCHASE
+    elif rule.try_after and rule.try_after > now:
+        standing = Standing.WAITING
+    return Automatic(rule, standing, next(iter(payments.chargeable(customer_id=customer_id, now=now)), None))
+
+
+@scoped
+def has_bought(*, customer_id: int) -> bool:
+    """The first purchase arms automatic top-ups (S-029)."""
+    return TopUp.objects.filter(customer_id=customer_id, state="succeeded").exists()
 
 
 @scoped
