@@ -253,7 +253,8 @@ def test_a_carrier_that_counts_or_prices_otherwise_changes_nothing_for_the_custo
     assert (theirs["segments"], theirs["price_micros"]) == (segments, price)
     told = queries.trail(customer_id=harbour.id, message_id=text)
     assert told.message.segments == 1
-    assert told.receipts[0].raw["num_segments"] == str(segments), "the trail shows what the carrier counted"
+    counted = {str(receipt.raw.get("num_segments")) for receipt in told.receipts}
+    assert str(segments) in counted, "the trail shows what the carrier counted"
     assert_ended(house, harbour, text, DELIVERED)
 
 
