@@ -22,6 +22,12 @@ def buy(*, key: str, **facts: Any) -> None:
     topups.buy(key=UUID(key), now=timezone.now(), **facts)
 
 
+def react(**facts: Any) -> None:
+    from postmeter.topups import automation
+
+    automation.react(now=timezone.now(), **facts)
+
+
 def start_setup(*, customer_id: int, url: str) -> None:
     from postmeter.payments import operations as payments
 
@@ -47,4 +53,6 @@ def sweep(*, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    {"buy": buy, "start_setup": start_setup, "send_list": send_list, "sweep": sweep}[sys.argv[1]](**json.loads(sys.argv[2]))
+    {"buy": buy, "react": react, "start_setup": start_setup, "send_list": send_list, "sweep": sweep}[sys.argv[1]](
+        **json.loads(sys.argv[2])
+    )

@@ -18,7 +18,10 @@ from postmeter.kit.money import MICROS
 from postmeter.messaging import queries as messages
 from postmeter.payments import queries as payments
 from postmeter.payments.operations import finish_setup
+from postmeter.topups import automation
 from postmeter.topups import operations as topups
+from postmeter.topups import queries as top_up_queries
+from postmeter.topups.automation import Rule
 from tests.cast import FEE, PRICE, Clinic, number
 from tests.journeys.house import House, assert_all_is_right, crash_points
 from tests.journeys.shop import saved_card, visit_card_page
@@ -32,6 +35,7 @@ BUYING = [
     "topups.outcome_uncommitted",
     "topups.outcome_written",
 ]
+AUTOMATIC = ["topups.automatic_intent_written", "payments.calling_written", "payments.gateway_answered"]
 ADDING_A_CARD = ["payments.setup_written", "payments.setup_answered"]
 HEARING_OF_MONEY = ["topups.outcome_uncommitted", "callbacks.event_written"]
 HEARING_OF_A_CARD = ["payments.card_read", "callbacks.event_written"]
@@ -50,7 +54,7 @@ HEARING_FROM_PEOPLE = ["messaging.text_uncommitted", "callbacks.text_written"]
 MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sent", "invoicing.mail_written"]
 
 EVERYWHERE = [
-    *(BUYING + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
+    *(BUYING + AUTOMATIC + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
     *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING),
 ]
 
@@ -84,6 +88,24 @@ def _buy_and_die(house: House, harbour: Clinic, point: str, *, lost: bool) -> No
     topups.buy(key=key, now=timezone.now(), **facts)  # the buyer presses again
     assert harbour.posted == before + 20 * MICROS
     assert len(house.charges(harbour)) == 1
+    assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("point", AUTOMATIC)
+def test_an_automatic_top_up_that_dies_charges_once_and_is_followed(house: House, harbour: Clinic, point: str) -> None:
+    card = saved_card(house.stage, harbour)
+    topups.buy(key=uuid4(), now=timezone.now(), **_purchase(harbour, card.id))
+    low = Rule(True, harbour.posted + 10 * MICROS, "refill", 20 * MICROS, 100 * MICROS, 500 * MICROS)
+    rule = {"customer_id": harbour.id, "wallet_id": harbour.pool.id}
+    automation.save(**rule, rule=low, accepts_charge_micros=20 * MICROS, actor=harbour.actor, now=timezone.now())
+    before = harbour.posted
+    house.die("react", rule, crash_at=point)
+    automation.react(**rule, now=timezone.now())  # the relay repeats itself
+    house.let_time_pass(harbour)
+    [bought] = [top_up for top_up in top_up_queries.top_ups(customer_id=harbour.id) if top_up.automatic]
+    automation.follow(customer_id=harbour.id, top_up_id=bought.id, now=timezone.now())
+    assert harbour.posted == before + 20 * MICROS
+    assert len(house.charges(harbour)) == 2
     assert_all_is_right(house, harbour)
 
 
