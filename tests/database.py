@@ -30,6 +30,7 @@ os.environ.update(
     POSTMETER_APP_PASSWORD="app-password",
     POSTMETER_WORKER_PASSWORD="worker-password",
     POSTMETER_SECRET_KEY="a key for tests",
+    POSTMETER_ID_KEY="00112233445566778899aabbccddeeff",
     POSTMETER_PUBLIC_URL="http://127.0.0.1:18999",
     POSTMETER_TWILIO_ACCOUNT_SID="AC" + "0" * 32,
     POSTMETER_TWILIO_AUTH_TOKEN="a token for tests",

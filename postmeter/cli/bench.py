@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -106,6 +107,8 @@ def _database() -> Iterator[tuple[EmbeddedPostgres, str]]:
                 POSTMETER_HOME=str(home),
                 POSTMETER_DATABASE_URL=url,
                 POSTMETER_OWNER_DATABASE_URL=url,
+                POSTMETER_SECRET_KEY=secrets.token_urlsafe(),
+                POSTMETER_ID_KEY=secrets.token_hex(16),
             )
             import django
 

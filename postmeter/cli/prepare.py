@@ -27,7 +27,12 @@ def bring_up_to_date(*, app_password: str, worker_password: str) -> None:
 
 
 @click.command()
-@click.option("--demo/--no-demo", default=True, help="Load the demo customer if there is no customer yet.")
+@click.option(
+    "--demo/--no-demo",
+    default=True,
+    envvar="POSTMETER_DEMO",
+    help="Load the demo customer if there is no customer yet; POSTMETER_DEMO=0.",
+)
 def command(demo: bool) -> None:
     """Create roles, migrate, make partitions; load demo data once."""
     os.environ["POSTMETER_DATABASE_URL"] = os.environ["POSTMETER_OWNER_DATABASE_URL"]

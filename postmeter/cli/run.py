@@ -54,7 +54,10 @@ class _Signals:
 
 @click.command("run")
 def command() -> None:
-    """Start everything, and stay until Ctrl-C. POSTMETER_HOME, POSTMETER_PORT and DATABASE_URL move it."""
+    """Start everything, and stay until Ctrl-C. POSTMETER_HOME, POSTMETER_PORT and DATABASE_URL move it.
+
+    POSTMETER_DEMO=0 leaves an empty database empty.
+    """
     run(Console(highlight=False, soft_wrap=not sys.stdout.isatty()), os.environ)
 
 

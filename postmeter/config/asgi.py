@@ -11,6 +11,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postmeter.config.settings")
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
+from postmeter.config.secrets import refuse_without
+
+refuse_without()
+
 django_pages = get_asgi_application()
 
 from postmeter.api.app import create_app as create_api  # noqa: E402 - Django must be set up first

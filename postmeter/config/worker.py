@@ -24,6 +24,7 @@ from django.utils import timezone  # noqa: E402
 from procrastinate.contrib.django import app  # noqa: E402
 
 from postmeter.config.reactions import REACTIONS  # noqa: E402
+from postmeter.config.secrets import refuse_without  # noqa: E402
 from postmeter.customers import queries as customers  # noqa: E402
 from postmeter.events.relay import relay  # noqa: E402
 from postmeter.messaging import reconcile  # noqa: E402
@@ -110,6 +111,7 @@ async def _every(seconds: float, work: Callable[[], Awaitable[int]], what: str) 
 
 async def run() -> None:
     """Work until told to stop; then finish what is under way."""
+    refuse_without()
     providers = settings.PROVIDERS
     dispatcher = Dispatcher(settings=providers, clock=timezone.now)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
