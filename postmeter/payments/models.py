@@ -44,10 +44,26 @@ class PaymentMethod(CustomerRow):
     auto_charge = models.BooleanField()
     created_at = models.DateTimeField()
     removed_at = models.DateTimeField(null=True)
+    # Its health, see health.py. A cool-down that is over stays written until money comes or the next decline.
+    cooling_until = models.DateTimeField(null=True)
+    needs_person = models.BooleanField(default=False)
+    failure_code = models.TextField(blank=True, default="")
+    failure_text = models.TextField(blank=True, default="")
+    failed_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "payments_method"
-        constraints = [models.UniqueConstraint(fields=["customer_id", "gateway", "token"], name="payments_method_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "gateway", "token"], name="payments_method_once"),
+            models.CheckConstraint(
+                condition=models.Q(needs_person=False) | models.Q(cooling_until=None), name="payments_method_one_ailment"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(failed_at__isnull=False, failure_code__gt="")
+                | models.Q(failed_at=None, failure_code="", needs_person=False, cooling_until=None),
+                name="payments_method_has_its_reason",
+            ),
+        ]
 
 
 class Payment(CustomerRow):

@@ -19,7 +19,9 @@ from postmeter.kit.money import from_minor, to_minor
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
 from postmeter.payments import gateways
 from postmeter.payments.gateways import Charge, Gateway, GatewayDown, Outcome
+from postmeter.payments.health import heal, hurt
 from postmeter.payments.models import GatewayCustomer, MethodSetup, Payment, PaymentMethod
+from postmeter.payments.reasons import Kind
 from postmeter.payments.states import MACHINE, PaymentState
 
 MISMATCH = "mismatch"
@@ -83,7 +85,7 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
         MethodSetup.objects.select_for_update().get(customer_id=customer_id, id=setup_id)
         method = PaymentMethod.objects.filter(customer_id=customer_id, gateway=setup.gateway, token=card.token).first()
         if method is None:
-            live = PaymentMethod.objects.filter(customer_id=customer_id, removed_at=None)
+            live = _live(customer_id)
             method = PaymentMethod(
                 customer_id=customer_id,
                 id=calls.next_id(),
@@ -94,8 +96,8 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
                 last4=card.last4,
                 expires_year=card.expires_year,
                 expires_month=card.expires_month,
-                position=live.count() + 1,
-                auto_charge=not live.exists(),  # the first method has it on (X-04)
+                position=max((row.position for row in live), default=0) + 1,
+                auto_charge=not live,  # the first method has it on (X-04)
                 created_at=now,
             )
             method.save(force_insert=True)
@@ -117,6 +119,83 @@ def remove_method(*, customer_id: int, method_id: int, now: datetime, actor: str
     if not PaymentMethod.objects.filter(customer_id=customer_id, id=method_id, removed_at=None).update(removed_at=now):
         raise NotFound("There is no such payment method.")
     events.record("payment_method.removed", customer_id=customer_id, subject_id=method_id, now=now, actor=actor)
+
+
+@scoped
+def set_auto_charge(*, customer_id: int, method_id: int, on: bool, now: datetime, actor: str) -> PaymentMethod:
+    """Allow or forbid charging a method automatically (S-108, S-111). Its health stays as it is."""
+    method = _locked_method(customer_id, method_id)
+    if method is None or method.removed_at:
+        raise NotFound("There is no such payment method.")
+    if method.auto_charge != on:
+        method.auto_charge = on
+        method.save(update_fields=["auto_charge"])
+        events.record(
+            "payment_method.auto_charge_switched",
+            customer_id=customer_id,
+            subject_id=method_id,
+            now=now,
+            actor=actor,
+            data={"on": on},
+        )
+    return method
+
+
+@scoped
+def move(*, customer_id: int, method_id: int, position: int, now: datetime, actor: str) -> list[PaymentMethod]:
+    """Put one method at a place of the order, the first being 1 (A-37). Returns all in their new order."""
+    rows = _live(customer_id)
+    moved = next((row for row in rows if row.id == method_id), None)
+    if moved is None:
+        raise NotFound("There is no such payment method.")
+    if not 1 <= position <= len(rows):
+        raise BadInput(f"There are places 1 to {len(rows)}.", field="position")
+    order = [row for row in rows if row is not moved]
+    order.insert(position - 1, moved)
+    return _arrange(customer_id, rows, order, now, actor)
+
+
+@scoped
+def reorder(*, customer_id: int, method_ids: list[int], now: datetime, actor: str) -> list[PaymentMethod]:
+    """Give all methods a new order at once (S-113, S-116). Raises BadInput unless the list names each exactly once."""
+    rows = _live(customer_id)
+    if sorted(method_ids) != sorted(row.id for row in rows):
+        raise BadInput(
+            "This is not a list of exactly your payment methods.",
+            field="order",
+            remedy="Somebody may have added or removed one: look again, and name each once.",
+        )
+    by_id = {row.id: row for row in rows}
+    return _arrange(customer_id, rows, [by_id[each] for each in method_ids], now, actor)
+
+
+def _arrange(
+    customer_id: int, before: list[PaymentMethod], after: list[PaymentMethod], now: datetime, actor: str
+) -> list[PaymentMethod]:
+    if after == before:
+        return after
+    for position, row in enumerate(after, start=1):
+        row.position = position
+        row.save(update_fields=["position"])
+    events.record(
+        "payment_method.reordered",
+        customer_id=customer_id,
+        subject_id=after[0].id,
+        now=now,
+        actor=actor,
+        data={"order": [str(row.id) for row in after]},
+    )
+    return after
+
+
+def _live(customer_id: int) -> list[PaymentMethod]:
+    """The methods in their order, locked in the order of their ids so that two who rearrange them wait for each other."""
+    locked = PaymentMethod.objects.select_for_update().filter(customer_id=customer_id, removed_at=None).order_by("id")
+    return sorted(locked, key=lambda row: (row.position, row.id))
+
+
+def _locked_method(customer_id: int, method_id: int) -> PaymentMethod | None:
+    return PaymentMethod.objects.select_for_update().filter(customer_id=customer_id, id=method_id).first()
 
 
 @scoped
@@ -197,6 +276,7 @@ def facts_of(payment: Payment) -> dict[str, str]:
 def apply(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime) -> tuple[Payment, bool]:
     """Write what the gateway said. Returns the payment and whether this word moved it; a repeat moves nothing.
 
+    A decline or a success is the method's too, whoever pressed: in this transaction it cools or is restored (S-131, S-138).
     Money of another amount or currency than asked for is not believed: the payment stays unknown until a person looks.
     """
     payment = Payment.objects.select_for_update().filter(customer_id=customer_id, id=payment_id).first()
@@ -224,7 +304,47 @@ def apply(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime)
         now=now,
         data={"code": outcome.code} if outcome.code else {},
     )
+    if target in (PaymentState.SUCCEEDED, PaymentState.DECLINED):
+        _tell_method(payment, now)
     return payment, True
+
+
+def _tell_method(payment: Payment, now: datetime) -> None:
+    """What a payment's end means for the health of its method. The method's row is the lock: of two ends the later stands."""
+    method = _locked_method(payment.customer_id, payment.method_id)
+    if method is None or method.removed_at:
+        return
+    if payment.state == PaymentState.SUCCEEDED:
+        _restore(method, payment, now)
+    else:
+        _cool(method, payment, now)
+    method.save(update_fields=["cooling_until", "needs_person", "failure_code", "failure_text", "failed_at"])
+
+
+def _restore(method: PaymentMethod, payment: Payment, now: datetime) -> None:
+    if heal(method):
+        events.record(
+            "payment_method.restored",
+            customer_id=payment.customer_id,
+            subject_id=method.id,
+            now=now,
+            actor=payment.created_by,  # A-32
+            data={"payment": str(payment.id)},
+        )
+
+
+def _cool(method: PaymentMethod, payment: Payment, now: datetime) -> None:
+    kind = hurt(method, code=payment.failure_code or "declined", text=payment.failure_text, now=now)
+    if kind not in (Kind.ISSUER, Kind.HARD):
+        return
+    until = method.cooling_until.isoformat() if method.cooling_until else None
+    events.record(
+        "payment_method.cooled",
+        customer_id=payment.customer_id,
+        subject_id=method.id,
+        now=now,
+        data={"payment": str(payment.id), "code": payment.failure_code, "until": until, "needs_person": method.needs_person},
+    )
 
 
 def _keep_what_is_new(payment: Payment, outcome: Outcome) -> None:

@@ -1,10 +1,12 @@
 """Reads of payment methods and payments."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
+from postmeter.payments.health import has_expired as has_expired
+from postmeter.payments.health import is_chargeable
 from postmeter.payments.models import Payment, PaymentMethod
 from postmeter.payments.states import OPEN
 
@@ -25,14 +27,14 @@ def method(*, customer_id: int, method_id: int) -> PaymentMethod:
     return found
 
 
-def has_expired(method: PaymentMethod, *, now: datetime) -> bool:
-    """A card is good to the end of its month."""
-    return (method.expires_year, method.expires_month) < (now.year, now.month)
-
-
-@scoped
 def chargeable(*, customer_id: int, now: datetime) -> list[PaymentMethod]:
-    return [m for m in methods(customer_id=customer_id) if m.auto_charge and not has_expired(m, now=now)]
+    """The methods that may be charged automatically at this moment, in the order in which they are tried (S-113, S-117)."""
+    return [row for row in methods(customer_id=customer_id) if is_chargeable(row, now=now)]
+
+
+def primary(rows: Sequence[PaymentMethod], *, now: datetime) -> PaymentMethod | None:
+    """Of methods in their order, the one that is charged first: the first that is chargeable (A-27)."""
+    return next((row for row in rows if is_chargeable(row, now=now)), None)
 
 
 @scoped

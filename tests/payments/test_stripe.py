@@ -110,7 +110,7 @@ DECLINES = {
     "4000034100009979": "card_lost_or_stolen",
     "4000034100000069": "card_expired",  # S-134
     "4000034100000127": "card_invalid",
-    "4000034100000119": "declined",  # S-135
+    "4000034100000119": "bank_unavailable",
 }
 
 

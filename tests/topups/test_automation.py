@@ -327,7 +327,8 @@ def auto_charge(clinic: Clinic, method: PaymentMethod) -> None:
 
 def heal(clinic: Clinic, method: PaymentMethod) -> None:
     """As if its cool-down were over."""
-    auto_charge(clinic, method)
+    with scope.customer(clinic.id):
+        PaymentMethod.objects.filter(customer_id=clinic.id, id=method.id).update(cooling_until=timezone.now())
 
 
 def method_of(clinic: Clinic, top_up: TopUp) -> int:
