@@ -45,6 +45,7 @@ def full(stage: Stage, client: "TestClient[Any]") -> tuple[Caller, dict[str, str
         "QU": quote,
         "WA": mine.get("/v1/wallets").json()["data"][0]["id"],
         "TU": public_ids().encode("TU", bought.top_up.id),
+        "PM": mine.get("/v1/payment-methods").json()["data"][0]["id"],
         "IN": mine.get("/v1/invoices").json()["data"][0]["id"],
         "PL": mine.get("/v1/price-lists").json()["data"][0]["id"],
     }
@@ -63,6 +64,8 @@ def press(who: Caller, operation: Operation, id_: str = "") -> Any:
         "send_batch": {"messages": [BODY]},
         "create_quote": {"messages": [BODY]},
         "send_quote": {},
+        "order_payment_methods": {"order": ["PM" + "0" * 32]},
+        "change_payment_method": {"auto_charge": False},
         "create_top_up": {"wallet": "WA" + "0" * 32, "payment_method": "PM" + "0" * 32, "amount": "10"},
     }
     return who(operation.method, path, **({"json": bodies[operation.name]} if operation.body else {}))
