@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from postmeter.api import (
+    automatic_top_ups,
     batches,
     errors,
     invoices,
@@ -37,7 +38,7 @@ from postmeter.api.operation import Door, Operation
 from postmeter.api.payers import Payers
 from postmeter.api.threads import Threads
 
-_ROOMS = (messages, batches, quotes, wallets, transactions, top_ups, payment_methods, invoices, price_lists)
+_ROOMS = (messages, batches, quotes, wallets, automatic_top_ups, transactions, top_ups, payment_methods, invoices, price_lists)
 ENDPOINTS = [each for room in _ROOMS for each in vars(room).values() if isinstance(each, HTTPRouteHandler)]
 OPERATIONS: list[Operation] = [each.opt["operation"] for each in ENDPOINTS]
 

@@ -92,7 +92,7 @@ def save(
                 f"The balance is below this threshold: your card will be charged {amount} now.",
                 field="accepts_charge",
                 remedy="Agree to it, or choose a lower threshold.",
-                charge_micros=need.amount_micros,
+                needed_micros=need.amount_micros,
                 unit=wallet.unit,
             )
     automation.save(force_insert=found is None)

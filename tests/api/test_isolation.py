@@ -18,6 +18,7 @@ from tests.journeys.shop import saved_card
 from tests.stage import Stage
 
 BODY = {"to": number(1), "text": "Nobody else may read this."}
+RULE = {"enabled": False, "threshold": "10", "kind": "refill", "amount": "20", "day_cap": "100", "month_cap": "500"}
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 ABOUT_ONE = [operation.name for operation in OPERATIONS if operation.of]
 LISTS = [operation.name for operation in OPERATIONS if operation.method == "GET" and not operation.of]
@@ -39,11 +40,13 @@ def full(stage: Stage, client: "TestClient[Any]") -> tuple[Caller, dict[str, str
         actor=clinic.actor,
         now=at(),
     )
+    wallet = mine.get("/v1/wallets").json()["data"][0]["id"]
+    mine("PUT", f"/v1/wallets/{wallet}/automatic-top-up", json=RULE)
     return mine, {
         "SM": mine.post("/v1/messages", BODY).json()["id"],
         "BA": mine.post("/v1/batches", {"messages": [BODY]}).json()["id"],
         "QU": quote,
-        "WA": mine.get("/v1/wallets").json()["data"][0]["id"],
+        "WA": wallet,
         "TU": public_ids().encode("TU", bought.top_up.id),
         "PM": mine.get("/v1/payment-methods").json()["data"][0]["id"],
         "IN": mine.get("/v1/invoices").json()["data"][0]["id"],
@@ -67,6 +70,7 @@ def press(who: Caller, operation: Operation, id_: str = "") -> Any:
         "order_payment_methods": {"order": ["PM" + "0" * 32]},
         "change_payment_method": {"auto_charge": False},
         "create_top_up": {"wallet": "WA" + "0" * 32, "payment_method": "PM" + "0" * 32, "amount": "10"},
+        "put_automatic_top_up": RULE,
     }
     return who(operation.method, path, **({"json": bodies[operation.name]} if operation.body else {}))
 

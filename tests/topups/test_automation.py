@@ -166,7 +166,7 @@ def test_it_is_armed_by_the_first_purchase(stage: Stage, cast: Cast) -> None:  #
 def test_a_rule_that_would_charge_now_says_how_much_and_waits_for_a_yes(harbour: Clinic) -> None:
     with pytest.raises(WouldCharge) as refused:
         save(harbour, threshold_micros=45 * MICROS)
-    assert refused.value.facts["charge_micros"] == 20 * MICROS
+    assert refused.value.facts["needed_micros"] == 20 * MICROS
     assert automatic(harbour) == []
     save(harbour, accepts=20 * MICROS, threshold_micros=45 * MICROS)
     assert [bought.amount_micros for bought in automatic(harbour)] == [20 * MICROS]

@@ -90,7 +90,7 @@ def automatic(request: MemberRequest) -> HttpResponse:
                 messages.success(request, "Saved." if form.rule.enabled else "Saved. No card is charged automatically.")
                 return redirect("automatic")
         except WouldCharge as refusal:
-            charge, status = int(str(refusal.facts["charge_micros"])), refusal.status
+            charge, status = int(str(refusal.facts["needed_micros"])), refusal.status
         except Refusal as refusal:
             add_refusal(form, refusal)
     context = {"form": form, "found": found, "charge": charge, "unit": wallet.unit}
