@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'payments_method',
-                'constraints': [models.UniqueConstraint(fields=('customer_id', 'gateway', 'token'), name='payments_method_once'), models.CheckConstraint(condition=models.Q(('needs_person', False), ('cooling_until', None), _connector='OR'), name='payments_method_one_ailment'), models.CheckConstraint(condition=models.Q(models.Q(('failed_at__isnull', False), ('failure_code__gt', '')), models.Q(('failed_at', None), ('failure_code', ''), ('needs_person', False), ('cooling_until', None)), _connector='OR'), name='payments_method_has_its_reason')],
+                'constraints': [models.UniqueConstraint(fields=('customer_id', 'gateway', 'token'), name='payments_method_once'), models.CheckConstraint(condition=models.Q(('needs_person', False), ('cooling_until', None), _connector='OR'), name='payments_method_one_ailment'), models.CheckConstraint(condition=models.Q(models.Q(('failed_at__isnull', False), ('failure_code__gt', '')), models.Q(('cooling_until', None), ('failed_at', None), ('failure_code', ''), ('needs_person', False)), _connector='OR'), name='payments_method_has_its_reason')],
             },
         ),
         tenant('payments_gateway_customer', may='SELECT, INSERT'),
