@@ -9,6 +9,7 @@ database is away keeps its outcomes until it is back.
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -57,6 +58,7 @@ class Dispatcher:
         self._todo: asyncio.Queue[tuple[Claimed, str]] = asyncio.Queue()
         self._done = asyncio.Event()
         self._under_way = 0
+        self._last_served = 0
         self._stopping = False
         # Claims and records each have a thread, and so a connection, of their own: neither waits for the other.
         self._claims, self._records = DatabaseThread("claim"), DatabaseThread("record")
@@ -109,17 +111,21 @@ class Dispatcher:
                 self._records.close()
 
     async def _round(self) -> int:
-        """One claim for each customer with work. Returns how many messages were claimed."""
+        """One claim for each customer with work, as far as there is room. Returns how many messages were claimed."""
         if self._under_way >= UNDER_WAY_AT_MOST:
             await asyncio.sleep(0.005)
             return 1
         claimed = 0
-        for customer_id in await self._claims.do(self._work):
+        customers = await self._claims.do(self._work)
+        # On from where the room ran out: the first few customers' campaigns would fill it again and again.
+        turn = bisect_right(customers, self._last_served)
+        for customer_id in customers[turn:] + customers[:turn]:
             room = UNDER_WAY_AT_MOST - self._under_way
             if room <= 0 or self._stopping:
                 break
             share = min(self._share, room)
             messages = await self._claim(customer_id, share)
+            self._last_served = customer_id
             crash_point("messaging.claimed")
             urls = receipt_urls(customer_id, [(message.id, message.provider) for message in messages])
             for pair in zip(messages, urls, strict=True):

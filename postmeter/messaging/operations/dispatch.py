@@ -42,7 +42,7 @@ SELECT customer_id FROM c WHERE customer_id IS NOT NULL"""
 
 
 def customers_with_work() -> list[int]:
-    """The customers that have queued messages, so that the worker can go round them."""
+    """The customers that have queued messages, in order of id, so that the worker can go round them."""
     with scope.every_customer():
         return [row[0] for row in calls.rows(_CUSTOMERS)]
 
