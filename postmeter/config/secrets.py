@@ -1,22 +1,46 @@
-"""What a process that serves must have been told, before it serves anybody."""
+"""What a process that serves must have been told, before it serves anybody.
+
+A value that is published with the code, or none, would let anybody sign what we sign or what a provider signs.
+"""
 
 import os
+from urllib.parse import urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
+from django.conf import settings
 
-NEEDED = {
-    "POSTMETER_SECRET_KEY": "python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+from postmeter.simulator.settings import DEMO
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+OURS = {
+    "POSTMETER_SECRET_KEY": "python -c 'import secrets; print(secrets.token_urlsafe(48))'",
     "POSTMETER_ID_KEY": "python -c 'import secrets; print(secrets.token_hex(16))'",
+}
+THEIRS = {
+    "POSTMETER_TWILIO_AUTH_TOKEN": "TWILIO",
+    "POSTMETER_STRIPE_SECRET_KEY": "STRIPE",
+    "POSTMETER_STRIPE_WEBHOOK_SECRET": "STRIPE",
 }
 
 
 def refuse_without() -> None:
-    """Raise ImproperlyConfigured if a secret is missing: the settings' own values are published with the code.
+    """End the process with exit 1 and one sentence on stderr when a secret is missing, or is the simulator's and meant for more.
 
-    They are the same on every process of an install; `postmeter run` makes them once and keeps them in its home.
+    Ours are the same on every process of an install; `postmeter run` makes them once and keeps them in its home.
     """
-    for name, recipe in NEEDED.items():
+    for name, recipe in OURS.items():
         if not os.environ.get(name):
-            raise ImproperlyConfigured(
-                f"{name} is not set, and without it anybody could sign what we sign. Make one with: {recipe}"
+            raise SystemExit(
+                f"postmeter: {name} is not set; give every process of this install the same value, made once with: {recipe}"
             )
+    for name, whose in THEIRS.items():
+        address, value = getattr(settings, whose)["base_url"], os.environ.get(name)
+        if _is_simulator(address):
+            continue
+        if not value or value == DEMO[name.replace("POSTMETER", "SIMULATOR")]:
+            why = "is the simulator's published one" if value else "is not set"
+            raise SystemExit(f"postmeter: {name} {why}, and {address} is no simulator; set the one that its console shows.")
+
+
+def _is_simulator(address: str) -> bool:
+    """Whether it is on this machine or where POSTMETER_SIMULATOR_URL says: there, credit and messages are play."""
+    return urlsplit(address).hostname in LOOPBACK or address == settings.SIMULATOR_URL

@@ -13,6 +13,8 @@
 """
 
 import os
+import re
+import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,9 +26,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("POSTMETER_HOME", REPOSITORY / ".postmeter"))
 PUBLIC_URL = os.environ.get("POSTMETER_PUBLIC_URL", f"http://127.0.0.1:{os.environ.get('POSTMETER_PORT', '8000')}").rstrip("/")
 DEBUG = os.environ.get("POSTMETER_DEBUG") == "1"
-SECRET_KEY = os.environ.get("POSTMETER_SECRET_KEY", "insecure: set POSTMETER_SECRET_KEY")
-ID_KEY = bytes.fromhex(os.environ.get("POSTMETER_ID_KEY", "00112233445566778899aabbccddeeff"))
-
+# Chance where nothing was told: no value is published, and a process that serves refuses to start (config/secrets.py).
+SECRET_KEY = os.environ.get("POSTMETER_SECRET_KEY") or secrets.token_urlsafe()
+_id_key = os.environ.get("POSTMETER_ID_KEY") or secrets.token_hex(16)
+if not re.fullmatch("[0-9a-fA-F]{32}", _id_key):
+    raise SystemExit(
+        "postmeter: POSTMETER_ID_KEY is not 32 hexadecimal digits; python -c 'import secrets; print(secrets.token_hex(16))'"
+    )
+ID_KEY = bytes.fromhex(_id_key)
 
 _url = os.environ.get("POSTMETER_DATABASE_URL") or os.environ.get("POSTMETER_OWNER_DATABASE_URL") or "postgresql:///postmeter"
 DATABASES = {"default": database(_url)}

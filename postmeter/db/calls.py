@@ -24,7 +24,8 @@ def value(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) ->
 
 
 def next_ids(count: int) -> list[int]:
-    return [row[0] for row in rows("SELECT next_id() FROM generate_series(1, %s)", [count])]
+    """So many ids, rising."""
+    return [row[0] for row in rows("SELECT next_id() AS id FROM generate_series(1, %s) ORDER BY id", [count])]
 
 
 def next_id() -> int:

@@ -27,7 +27,8 @@ BEGIN
         o_ids := ARRAY[next_id()];
         v_totals := ARRAY[p_prices[1] + p_fees[1]];
     ELSE
-        o_ids := ARRAY(SELECT next_id() FROM generate_series(1, n));
+        -- In order, for the sequence may begin again within the millisecond.
+        o_ids := ARRAY(SELECT next_id() AS id FROM generate_series(1, n) ORDER BY id);
         SELECT array_agg(price + fee ORDER BY ord) INTO v_totals FROM unnest(p_prices, p_fees) WITH ORDINALITY AS u(price, fee, ord);
     END IF;
 
