@@ -82,9 +82,12 @@ def hold(
 
 
 @scoped
-def watch(*, customer_id: int, account_id: int, below_micros: int | None) -> None:
-    """Have the fact `wallet.fell` recorded once when what is there and not held falls below this; None ends the watch."""
-    calls.rows("SELECT ledger_watch(%s, %s, %s)", [customer_id, account_id, below_micros])
+def watch(*, customer_id: int, account_id: int, name: str, below_micros: int | None) -> None:
+    """Have the fact `wallet.fell` recorded once when what is there and not held falls below this; None ends the watch.
+
+    `name` says whose watch it is: another call of that name replaces it, other names stay. At once when it is below already.
+    """
+    calls.rows("SELECT ledger_set_watch(%s, %s, %s, %s)", [customer_id, account_id, name, below_micros])
 
 
 @scoped

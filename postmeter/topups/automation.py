@@ -33,6 +33,7 @@ from postmeter.wallets.models import Wallet
 STRIKES = 3  # A-34
 BACK_OFF = (timedelta(hours=1), timedelta(hours=12))  # after the first and the second strike
 ACTOR = "system"
+WATCH = "top_up"
 NEEDS_CARDHOLDER = frozenset({"authentication_required"})  # terminal for a charge that nobody attends (A-33)
 
 
@@ -109,7 +110,8 @@ def save(
             "amount_micros": rule.amount_micros,
         },
     )
-    wallet_operations.watch(customer_id=customer_id, wallet=wallet, below_micros=rule.threshold_micros if rule.enabled else None)
+    below = rule.threshold_micros if rule.enabled else None
+    wallet_operations.watch(customer_id=customer_id, wallet=wallet, name=WATCH, below_micros=below)
     return automation
 
 
@@ -295,7 +297,7 @@ def _watch(customer_id: int, wallet: Wallet, automation: Automation) -> None:
     """Watch for the threshold, unless the balance is below it and what is missing is under way: then its end looks again."""
     figures = queries.figures(customer_id=customer_id, wallet=wallet)
     if automation.enabled and figures.posted_micros - figures.held_micros >= automation.threshold_micros:
-        wallet_operations.watch(customer_id=customer_id, wallet=wallet, below_micros=automation.threshold_micros)
+        wallet_operations.watch(customer_id=customer_id, wallet=wallet, name=WATCH, below_micros=automation.threshold_micros)
 
 
 def _wait(automation: Automation, until: datetime) -> None:

@@ -91,9 +91,15 @@ def credit(
 
 
 @scoped
-def watch(*, customer_id: int, wallet: Wallet, below_micros: int | None) -> None:
+def watch(*, customer_id: int, wallet: Wallet, name: str, below_micros: int | None) -> None:
     """Have the fact `wallet.fell` recorded, once, in the transaction that takes posted less held below this (A-04: strictly).
 
-    At once when it is below already; None ends the watch.
+    At once when it is below already; None ends the watch. `name` says whose it is, so that several may watch one wallet.
     """
-    ledger.watch(customer_id=customer_id, account_id=wallet.account_id, below_micros=below_micros)
+    ledger.watch(customer_id=customer_id, account_id=wallet.account_id, name=name, below_micros=below_micros)
+
+
+@scoped
+def watch_debt(*, customer_id: int, wallet: Wallet, name: str, wanted: bool) -> None:
+    """Have the fact `wallet.fell` recorded, once, in the transaction that makes the customer owe something beyond the wallet."""
+    ledger.watch(customer_id=customer_id, account_id=wallet.receivable_id, name=name, below_micros=0 if wanted else None)

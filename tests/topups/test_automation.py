@@ -307,13 +307,32 @@ def test_many_sends_across_the_threshold_make_one_charge(harbour: Clinic) -> Non
 def test_every_way_that_a_balance_falls_is_told_in_its_own_transaction_and_once(cast: Cast) -> None:
     clinic = cast.clinic(credit_micros=30 * MICROS)
     with scope.customer(clinic.id):
-        wallets.watch(customer_id=clinic.id, wallet=clinic.pool, below_micros=20 * MICROS)
+        wallets.watch(customer_id=clinic.id, wallet=clinic.pool, name="test", below_micros=20 * MICROS)
     for _ in range(3):
         send(clinic, 6)
     assert facts(clinic) == 1
     with scope.customer(clinic.id):
-        wallets.watch(customer_id=clinic.id, wallet=clinic.pool, below_micros=20 * MICROS)
+        wallets.watch(customer_id=clinic.id, wallet=clinic.pool, name="test", below_micros=20 * MICROS)
     assert facts(clinic) == 2, "what is below already is told at once"
+
+
+def test_several_watches_of_one_wallet_are_each_told_once(cast: Cast) -> None:
+    clinic = cast.clinic(credit_micros=30 * MICROS)
+    with scope.customer(clinic.id):
+        for name, dollars in (("a", 20), ("b", 20), ("c", 5), ("d", 10)):
+            wallets.watch(customer_id=clinic.id, wallet=clinic.pool, name=name, below_micros=dollars * MICROS)
+        wallets.watch(customer_id=clinic.id, wallet=clinic.pool, name="d", below_micros=None)
+    for _ in range(5):
+        send(clinic, 6)
+    assert told(clinic) == [["a", "b"], ["c"]]
+
+
+def told(clinic: Clinic) -> list[list[str]]:
+    with scope.customer(clinic.id):
+        facts = calls.rows(
+            "SELECT data -> 'watches' FROM events_event WHERE customer_id = %s AND kind = 'wallet.fell' ORDER BY id", [clinic.id]
+        )
+    return [row[0] for row in facts]
 
 
 def facts(clinic: Clinic) -> int:

@@ -20,25 +20,43 @@ BEGIN
 END $$;
 
 -- Tells of a balance that fell below what is watched for, in the transaction that took it there, whichever function that was.
--- It tells once: whoever hears it sets the watch again.
+-- One fact for all whose watch it passed; each of them is told once and sets its watch again.
 CREATE FUNCTION ledger_tell() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE v_id bigint := next_id();
+DECLARE
+    v_id bigint := next_id();
+    v_balance bigint := NEW.credits_posted - NEW.debits_posted - NEW.debits_pending;
+    v_names text[];
 BEGIN
+    WITH told AS (
+        DELETE FROM ledger_watch WHERE customer_id = NEW.customer_id AND account_id = NEW.id AND below_micros > v_balance RETURNING name)
+    SELECT array_agg(name ORDER BY name) INTO v_names FROM told;
     INSERT INTO events_event (customer_id, id, kind, actor, subject_id, data, at) VALUES (NEW.customer_id, v_id, 'wallet.fell', 'system',
-        NEW.ref_id, jsonb_build_object('below_micros', NEW.watch_micros, 'balance_micros',
-            NEW.credits_posted - NEW.debits_posted - NEW.debits_pending), db_time_of(v_id));
+        NEW.ref_id, jsonb_build_object('below_micros', NEW.watch_micros, 'balance_micros', v_balance, 'watches', v_names),
+        db_time_of(v_id));
     INSERT INTO events_outbox (customer_id, id, kind) VALUES (NEW.customer_id, v_id, 'wallet.fell');
-    NEW.watch_micros := NULL;
+    NEW.watch_micros := (
+        SELECT max(below_micros) FROM ledger_watch WHERE customer_id = NEW.customer_id AND account_id = NEW.id);
     RETURN NEW;
 END $$;
 CREATE TRIGGER watch BEFORE UPDATE ON ledger_account FOR EACH ROW
     WHEN (NEW.credits_posted - NEW.debits_posted - NEW.debits_pending < NEW.watch_micros) EXECUTE FUNCTION ledger_tell();
 
--- Watches a wallet's account from now on: below this the fact is recorded, at once if it is below already. NULL ends the watch.
-CREATE FUNCTION ledger_watch(p_customer_id bigint, p_account bigint, p_below bigint)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    UPDATE ledger_account SET watch_micros = p_below WHERE customer_id = p_customer_id AND id = p_account AND normal = 'credit' AND limited;
-$$;
+-- Sets one watch of an account: below this the fact is recorded, at once if it is below already. NULL ends the watch.
+CREATE FUNCTION ledger_set_watch(p_customer_id bigint, p_account bigint, p_name text, p_below bigint)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM ledger_account WHERE customer_id = p_customer_id AND id = p_account AND limited FOR UPDATE;
+    IF NOT FOUND THEN RETURN; END IF;
+    IF p_below IS NULL THEN
+        DELETE FROM ledger_watch WHERE customer_id = p_customer_id AND account_id = p_account AND name = p_name;
+    ELSE
+        INSERT INTO ledger_watch (customer_id, account_id, name, below_micros) VALUES (p_customer_id, p_account, p_name, p_below)
+            ON CONFLICT (customer_id, account_id, name) DO UPDATE SET below_micros = excluded.below_micros;
+    END IF;
+    UPDATE ledger_account SET watch_micros = (
+            SELECT max(below_micros) FROM ledger_watch WHERE customer_id = p_customer_id AND account_id = p_account)
+        WHERE customer_id = p_customer_id AND id = p_account;
+END $$;
 
 -- Holds against one account: a prefix of the list is accepted, as far as the money goes.
 -- p_fresh: the ids are new, so none can have been held before.

@@ -10,7 +10,7 @@ CREATE TABLE ledger_account (
     debits_posted bigint NOT NULL DEFAULT 0 CHECK (debits_posted >= 0),
     credits_posted bigint NOT NULL DEFAULT 0 CHECK (credits_posted >= 0),
     debits_pending bigint NOT NULL DEFAULT 0 CHECK (debits_pending >= 0),
-    -- The fact `wallet.fell` is recorded when what is there and not held falls below it, once; NULL: nobody watches.
+    -- The highest of its watches: the fact `wallet.fell` is recorded when what is there and not held falls below it. NULL: none.
     watch_micros bigint,
     PRIMARY KEY (customer_id, id),
     UNIQUE (customer_id, kind, unit, ref_id),
@@ -20,6 +20,15 @@ CREATE TABLE ledger_account (
             WHEN 'credit' THEN credits_posted - debits_posted - debits_pending + limit_micros >= 0
             ELSE debits_posted - credits_posted - debits_pending >= 0 END)
 ) WITH (fillfactor = 50);
+
+-- Who wants to be told when an account falls below what. A watch ends when it is told.
+CREATE TABLE ledger_watch (
+    customer_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    below_micros bigint NOT NULL,
+    PRIMARY KEY (customer_id, account_id, name)
+);
 
 CREATE TABLE ledger_transfer (
     customer_id bigint NOT NULL,
