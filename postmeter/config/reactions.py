@@ -5,16 +5,18 @@ listed, so that nobody has to search whether a fact is heard.
 """
 
 from postmeter.invoicing import tasks as invoicing
+from postmeter.notifications import tasks as notifications
 from postmeter.topups import tasks as topups
 
 REACTIONS = {
     "invoice.issued": [invoicing.mail_invoice],
     "api_key.created": [],
     "api_key.revoked": [],
-    "automation.capped": [],
+    "alerts.changed": [],
+    "automation.capped": [notifications.tell_of_automation],
     "automation.changed": [topups.react],
-    "automation.failed": [],
-    "automation.paused": [],
+    "automation.failed": [notifications.tell_of_automation],
+    "automation.paused": [notifications.tell_of_automation],
     "batch.stopped": [],
     "consent.opted_in": [],
     "consent.opted_out": [],
@@ -29,6 +31,7 @@ REACTIONS = {
     "message.received": [],
     "messages.ended": [],
     "messages.resumed": [],
+    "notice.made": [notifications.mail_notice],
     "payment.cancelled": [],
     "payment.declined": [],
     "payment.mismatch": [],
@@ -47,7 +50,7 @@ REACTIONS = {
     "quote.made": [],
     "top_up.failed": [topups.follow],
     "top_up.started": [],
-    "top_up.succeeded": [topups.follow],
-    "wallet.fell": [topups.react],
-    "wallet.opened": [],
+    "top_up.succeeded": [topups.follow, notifications.look_after_top_up],
+    "wallet.fell": [topups.react, notifications.look],
+    "wallet.opened": [notifications.open_alerts],
 }

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "postmeter.invoicing",
     "postmeter.messaging",
     "postmeter.topups",
+    "postmeter.notifications",
     "postmeter.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from postmeter.db import calls
 from postmeter.db.scope import scoped
@@ -209,10 +209,41 @@ def spend_per_day(*, customer_id: int, since: datetime, until: datetime, time_zo
         for row in calls.rows(
             """SELECT to_char(created_at AT TIME ZONE %s, 'YYYY-MM-DD'), sum(charged_micros - refunded_micros), count(*)
                FROM messaging_message WHERE customer_id = %s AND created_at >= %s AND created_at < %s
-                   AND id >= db_id_at(%s) AND id < db_id_at(%s) GROUP BY 1 ORDER BY 1""",
+                   AND id >= db_id_at(%s) AND id < db_id_at(%s) AND provider <> 'sandbox' GROUP BY 1 ORDER BY 1""",
             [time_zone, customer_id, since, until, since, until],
         )
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The messages that wait for credit: how many, what they cost in micro-units, and when the first of them lapses."""
+
+    count: int
+    micros: int
+    first_lapses_at: datetime | None
+
+
+@scoped
+def waiting(*, customer_id: int) -> Waiting:
+    row = calls.rows(
+        """SELECT count(*), coalesce(sum(price_micros + fee_micros), 0)::bigint, min(useful_until) FROM messaging_message
+           WHERE customer_id = %s AND state = 'waiting' AND provider <> 'sandbox'""",
+        [customer_id],
+    )[0]
+    return Waiting(*row)
+
+
+@scoped
+def held_by_day(*, customer_id: int, since: datetime, time_zone: str) -> dict[date, int]:
+    """What is held for messages that are scheduled for later, by the day in this zone on which they go out; micro-units."""
+    return dict(
+        calls.rows(
+            """SELECT (due_at AT TIME ZONE %s)::date, sum(price_micros + fee_micros)::bigint FROM messaging_message
+               WHERE customer_id = %s AND state = 'queued' AND due_at > %s AND provider <> 'sandbox' GROUP BY 1""",
+            [time_zone, customer_id, since],
+        )
+    )
 
 
 @scoped

@@ -57,7 +57,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """How much is missing and what closes it, with the numbers that it comes from."""
+    """How much is missing and what closes it, with the numbers that it comes from. What is owed is off the balance already."""
 
     balance_micros: int
     incoming_micros: int
@@ -166,7 +166,7 @@ def _intend(*, customer_id: int, wallet_id: int, now: datetime, trigger: int | N
             customer_id=customer_id,
             subject_id=wallet_id,
             now=now,
-            data={"cap": over, "amount": need.amount_micros},
+            data={"cap": over, "amount": need.amount_micros, "opens_at": opens_at.isoformat()},
         )
         return None
     method = _next_method(automation, now)
@@ -261,7 +261,6 @@ def _need(customer_id: int, wallet: Wallet, automation: Automation) -> Need:
     missing = automation.threshold_micros - balance - figures.incoming_micros
     amount = 0
     if missing > 0:
-        missing += figures.debt_micros
         if automation.kind == "refill":
             amount = -(-missing // automation.amount_micros) * automation.amount_micros
         else:
@@ -318,7 +317,7 @@ def _strike(automation: Automation, reason: str, now: datetime) -> None:
         customer_id=automation.customer_id,
         subject_id=automation.wallet_id,
         now=now,
-        data={"reason": reason, "strikes": automation.strikes},
+        data={"reason": reason, "strikes": automation.strikes, "try_after": automation.try_after.isoformat()},
     )
 
 

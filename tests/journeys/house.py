@@ -182,6 +182,9 @@ class House:
         with psycopg.connect(self.owner, autocommit=True) as server:
             server.execute("UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '5 minutes'")
             server.execute("UPDATE invoicing_mailing SET started_at = started_at - interval '5 minutes' WHERE sent_at IS NULL")
+            server.execute(
+                "UPDATE notifications_notice SET started_at = started_at - interval '5 minutes' WHERE mailed_at IS NULL"
+            )
 
     # Truth
 

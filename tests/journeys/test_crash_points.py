@@ -16,6 +16,8 @@ from postmeter.customers.permissions import SCOPES
 from postmeter.db import calls, scope
 from postmeter.kit.money import MICROS
 from postmeter.messaging import queries as messages
+from postmeter.notifications import operations as notifications
+from postmeter.notifications.queries import notices
 from postmeter.payments import queries as payments
 from postmeter.payments.operations import finish_setup
 from postmeter.topups import automation
@@ -53,9 +55,11 @@ HEARING_OF_MESSAGES = ["messaging.record_uncommitted", "callbacks.receipt_writte
 HEARING_FROM_PEOPLE = ["messaging.text_uncommitted", "callbacks.text_written"]
 MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sent", "invoicing.mail_written"]
 
+TELLING = ["notifications.mail_sent"]
+
 EVERYWHERE = [
     *(BUYING + AUTOMATIC + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
-    *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING),
+    *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING + TELLING),
 ]
 
 
@@ -157,6 +161,22 @@ def test_an_invoice_is_mailed_at_least_once_and_its_mail_written_down_once(house
     assert times == 1 or (times == 2 and point == "invoicing.mail_sent")
     until(lambda: _outbox(harbour) == 0, "the outbox to be empty")
     assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("point", TELLING)
+def test_a_notice_is_mailed_at_least_once_and_written_down_once(house: House, harbour: Clinic, point: str) -> None:
+    notifications.set_alerts(
+        customer_id=harbour.id,
+        wallet_id=harbour.pool.id,
+        levels=[notifications.Level("money", 200 * MICROS)],
+        actor=harbour.actor,
+        now=timezone.now(),
+    )
+    house.start_worker(crash_at=point)
+    house.wait_for_the_worker_to_die(point)
+    house.age_dead_workers()
+    house.start_worker()
+    until(lambda: [row.mailed_at is None for row in notices(customer_id=harbour.id)] == [False], "the mail to go", house.said)
 
 
 # Sending

@@ -14,6 +14,7 @@ from postmeter.db import calls, scope
 from postmeter.events.relay import relay
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput
+from postmeter.ledger import operations as ledger
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.payments import operations as payments
 from postmeter.payments.models import PaymentMethod
@@ -140,6 +141,29 @@ def test_one_charge_closes_the_whole_gap(harbour: Clinic) -> None:  # A-17, Lago
     assert bought.amount_micros == 30 * MICROS
     with scope.customer(harbour.id):
         assert queries.figures(customer_id=harbour.id, wallet=harbour.pool).available_micros >= 25 * MICROS
+
+
+def test_what_is_owed_is_paid_by_the_same_charge_and_once(harbour: Clinic) -> None:  # A-17
+    save(harbour, kind="target", amount_micros=50 * MICROS)
+    with scope.customer(harbour.id):
+        accounts = wallets.accounts(customer_id=harbour.id, wallet=harbour.pool)
+        ledger.take(
+            customer_id=harbour.id,
+            now=timezone.now(),
+            id=calls.next_id(),
+            debt_id=calls.next_id(),
+            wallet_id=accounts.wallet,
+            receivable_id=accounts.receivable,
+            target_id=accounts.usage,
+            amount_micros=33 * MICROS,
+            code="late_fee",
+            ref_id=1,
+        )
+    jobs()
+    [bought] = automatic(harbour)
+    assert (bought.amount_micros, bought.why["debt_micros"]) == (53 * MICROS, 3 * MICROS)
+    figures = queries.figures(customer_id=harbour.id, wallet=harbour.pool)
+    assert (figures.posted_micros, figures.debt_micros) == (50 * MICROS, 0)
 
 
 def test_a_target_is_reached_to_the_cent(harbour: Clinic) -> None:
@@ -330,7 +354,9 @@ def test_several_watches_of_one_wallet_are_each_told_once(cast: Cast) -> None:
 def told(clinic: Clinic) -> list[list[str]]:
     with scope.customer(clinic.id):
         facts = calls.rows(
-            "SELECT data -> 'watches' FROM events_event WHERE customer_id = %s AND kind = 'wallet.fell' ORDER BY id", [clinic.id]
+            """SELECT ARRAY(SELECT jsonb_array_elements_text(data -> 'watches')) FROM events_event
+               WHERE customer_id = %s AND kind = 'wallet.fell' ORDER BY id""",
+            [clinic.id],
         )
     return [row[0] for row in facts]
 

@@ -1,7 +1,8 @@
 """The first page: the meter, what is under way, what was spent; and the choice of the customer one acts for."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -14,11 +15,11 @@ from postmeter.customers import queries as customers
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging import queries as messaging
-from postmeter.topups.queries import Figures
+from postmeter.notifications import queries as notifications
 from postmeter.web import context, session
 from postmeter.web.session import MemberRequest, member_page
 
-SPEND_DAYS, PACE_DAYS, RECENT = 30, 7, 6
+SPEND_DAYS, RECENT = 30, 6
 
 
 @member_page()
@@ -28,9 +29,11 @@ def overview(request: MemberRequest) -> HttpResponse:
     figures = context.figures_of(request.seat)
     shown: dict[str, Any] = {"figures": figures, "can_send": permissions.SEND in may}
     if figures:
-        shown["spend"] = spend(customer_id, timezone.localdate())
+        today, zone = timezone.localdate(), ZoneInfo(timezone.get_current_timezone_name())
+        first = today - timedelta(days=SPEND_DAYS - 1)
+        shown["spend"] = notifications.spent_by_day(customer_id=customer_id, first=first, last=today, zone=zone)
         shown["has_spent"] = any(micros for _, micros in shown["spend"])
-        shown["runway_days"] = runway_days(figures, shown["spend"])
+        shown["runway"] = notifications.runway(customer_id=customer_id, figures=figures, now=timezone.now())
     if permissions.READ_MESSAGES in may:
         shown["under_way"] = messaging.under_way(customer_id=customer_id)
         shown["batches"] = [
@@ -39,22 +42,6 @@ def overview(request: MemberRequest) -> HttpResponse:
         ]
         shown["recent"] = messaging.messages(customer_id=customer_id, at_most=RECENT)
     return render(request, "web/overview.html", shown)
-
-
-def spend(customer_id: int, today: date) -> list[tuple[date, int]]:
-    """What each of the last days cost, in the customer's zone (which is active), without gaps; micro-units."""
-    days = [today - timedelta(days=ago) for ago in range(SPEND_DAYS - 1, -1, -1)]
-    zone = timezone.get_current_timezone()
-    since, until = (datetime.combine(day, time(), zone) for day in (days[0], today + timedelta(days=1)))
-    rows = messaging.spend_per_day(customer_id=customer_id, since=since, until=until, time_zone=str(zone))
-    by_day = {date.fromisoformat(text): micros for text, micros, _ in rows}
-    return [(day, by_day.get(day, 0)) for day in days]
-
-
-def runway_days(figures: Figures, spent: list[tuple[date, int]]) -> int | None:
-    """How many days the credit lasts at the pace of the last week; None while nothing is spent."""
-    pace = sum(micros for _, micros in spent[-PACE_DAYS:])
-    return max(figures.available_micros, 0) * PACE_DAYS // pace if pace > 0 else None
 
 
 @login_required

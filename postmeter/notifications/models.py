@@ -1,0 +1,55 @@
+"""What people want to be told of, and what they were told."""
+
+from django.db import models
+
+from postmeter.db.models import CustomerRow
+
+
+class Alert(CustomerRow):
+    """One level of a wallet at which a mail goes out. It only ever tells: no alert charges anybody (S-130)."""
+
+    wallet_id = models.BigIntegerField()
+    kind = models.TextField(
+        choices=[("money", "Balance below"), ("days", "Credit for fewer days than"), ("limit", "Percent of the overdraft used")]
+    )
+    level = models.BigIntegerField()  # micro-units, days or percent
+    # Told and not armed again: it is armed once the balance is well above (A-77).
+    told_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "notifications_alert"
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "wallet_id", "kind", "level"], name="notifications_alert_once"),
+            models.CheckConstraint(
+                condition=models.Q(kind="money") | models.Q(level__gt=0), name="notifications_alert_days_and_percent_are_positive"
+            ),
+        ]
+
+
+class Notice(CustomerRow):
+    """One thing that a customer is told by mail, once. The row is the lock and the proof."""
+
+    kind = models.TextField(
+        choices=[
+            ("low_balance", "Low balance"),
+            ("runway", "Credit ends soon"),
+            ("top_up_failed", "Automatic top-up failed"),
+            ("top_up_paused", "Automatic top-up paused"),
+            ("top_up_capped", "Automatic top-up at its cap"),
+            ("card_expires", "Card expires"),
+            ("no_method", "No card can be charged"),
+        ]
+    )
+    key = models.TextField()  # what it is about: a repeated job finds the first one's row
+    facts = models.JSONField(default=dict)
+    address = models.EmailField()
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "notifications_notice"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "kind", "key"], name="notifications_notice_once")]

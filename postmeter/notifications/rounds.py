@@ -1,0 +1,46 @@
+"""What is told without anybody having asked: critical news of the automation, and what the calendar brings."""
+
+from calendar import monthrange
+from datetime import date, datetime
+
+from postmeter.events.models import Event
+from postmeter.notifications import operations, queries
+from postmeter.payments import queries as payments
+from postmeter.topups import queries as topups
+from postmeter.topups.queries import Standing
+from postmeter.wallets import queries as wallets
+
+KINDS = {"automation.failed": "top_up_failed", "automation.paused": "top_up_paused", "automation.capped": "top_up_capped"}
+WARN_DAYS = (7, 30)  # before a card expires (A-36), the nearest first
+
+
+def tell_of_automation(event: Event, *, now: datetime) -> None:
+    """Once for each such fact (S-104, A-34)."""
+    facts = {"wallet": event.subject_id, **event.data}
+    operations.notify(customer_id=event.customer_id, kind=KINDS[event.kind], key=str(event.id), facts=facts, now=now)
+
+
+def hourly(*, customer_id: int, now: datetime) -> int:
+    """What no posting brings about: days that pass, cards that expire, cards that rest. Returns how many notices were made."""
+    made = []
+    for wallet in wallets.wallets(customer_id=customer_id):
+        if queries.alerts(customer_id=customer_id, wallet_id=wallet.id):
+            made.append(operations.look(customer_id=customer_id, wallet_id=wallet.id, now=now))
+        automatic = topups.automatic(customer_id=customer_id, wallet_id=wallet.id, now=now)
+        if automatic and automatic.primary is None and automatic.standing in (Standing.ARMED, Standing.WAITING):
+            # Once a week while it lasts.
+            facts: dict[str, object] = {"wallet": wallet.id}
+            key = f"{wallet.id}:{now:%G-W%V}"
+            made.append(operations.notify(customer_id=customer_id, kind="no_method", key=key, facts=facts, now=now))
+    for card in payments.methods(customer_id=customer_id):
+        left = (_last_day(card.expires_year, card.expires_month) - now.date()).days
+        within = next((days for days in WARN_DAYS if 0 <= left <= days), None)
+        if within and card.auto_charge:
+            facts = {"method": card.id, "within": within}
+            key = f"{card.id}:{within}"
+            made.append(operations.notify(customer_id=customer_id, kind="card_expires", key=key, facts=facts, now=now))
+    return sum(notice is not None for notice in made)
+
+
+def _last_day(year: int, month: int) -> date:
+    return date(year, month, monthrange(year, month)[1])

@@ -1,0 +1,44 @@
+"""Jobs about alerts and notices."""
+
+from django.utils import timezone
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from postmeter.events import queries as events
+from postmeter.notifications import mail, operations, rounds
+from postmeter.topups import queries as topups
+
+
+@app.task(queue="mail", pass_context=False)
+def open_alerts(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A wallet was opened: it begins with the usual levels."""
+    event = events.event(customer_id=customer_id, event_id=event_id)
+    operations.open_alerts(customer_id=customer_id, wallet_id=event.subject_id, now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
+def look(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A wallet fell below what is watched for."""
+    event = events.event(customer_id=customer_id, event_id=event_id)
+    operations.look(customer_id=customer_id, wallet_id=event.subject_id, now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
+def look_after_top_up(*, customer_id: int, event_id: int, **later: object) -> None:
+    """Credit came: levels that were told are armed again."""
+    event = events.event(customer_id=customer_id, event_id=event_id)
+    found = topups.bought(customer_id=customer_id, top_up_id=event.subject_id)
+    operations.look(customer_id=customer_id, wallet_id=found.top_up.wallet_id, now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
+def tell_of_automation(*, customer_id: int, event_id: int, **later: object) -> None:
+    """An automatic top-up failed, was paused or reached its cap. Nobody can switch these off (A-78)."""
+    rounds.tell_of_automation(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
+
+
+@app.task(queue="mail", retry=RetryStrategy(max_attempts=10, exponential_wait=4), pass_context=False)
+def mail_notice(*, customer_id: int, event_id: int, **later: object) -> None:
+    """Mail the notice that this event made, once."""
+    event = events.event(customer_id=customer_id, event_id=event_id)
+    mail.send(customer_id=customer_id, notice_id=event.subject_id, now=timezone.now())

@@ -1,0 +1,195 @@
+"""What a notice says, made when it is read: the balance in it is today's, not the one of the day it was made for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from postmeter.customers import queries as customers
+from postmeter.kit.money import format_amount
+from postmeter.kit.refusals import NotFound
+from postmeter.notifications import queries
+from postmeter.notifications.models import Notice
+from postmeter.payments import queries as payments
+from postmeter.payments.reasons import words_of
+from postmeter.topups import queries as topups
+from postmeter.topups.queries import Figures, Standing
+from postmeter.wallets import queries as wallets
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A heading, sentences, and the one thing to do: its label and the path of its page."""
+
+    heading: str
+    sentences: tuple[str, ...]
+    action: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    notice: Notice
+    figures: Figures
+    zone: ZoneInfo
+    now: datetime
+
+    def amount(self, micros: int) -> str:
+        return format_amount(micros, self.figures.wallet.unit)
+
+    def cents(self, micros: int) -> str:
+        """To two places, down: a balance must not look larger than it is."""
+        return format_amount(micros // 10_000 * 10_000, self.figures.wallet.unit)
+
+    def time(self, text: str) -> str:
+        moment = datetime.fromisoformat(text).astimezone(self.zone)
+        return f"{moment.day} {moment:%b %Y, %H:%M %Z}"
+
+
+def words(notice: Notice, *, now: datetime) -> Words:
+    """What this notice says now."""
+    customer_id = notice.customer_id
+    wallet_id = notice.facts.get("wallet")
+    wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id) if wallet_id else wallets.pool(customer_id=customer_id)
+    zone = ZoneInfo(customers.customer(customer_id=customer_id).time_zone)
+    return _WORDS[notice.kind](_About(notice, topups.figures(customer_id=customer_id, wallet=wallet), zone, now))
+
+
+def title(notice: Notice, unit: str) -> str:
+    """The heading alone, without reading anything: for lists."""
+    facts = notice.facts
+    if notice.kind == "low_balance":
+        return _low(facts, unit)
+    if notice.kind == "runway":
+        return f"Credit for fewer than {facts['level']} days is left"
+    return {
+        "top_up_failed": "Automatic top-up did not go through",
+        "top_up_paused": "Automatic top-up is paused",
+        "top_up_capped": "Automatic top-up has reached its cap",
+        "card_expires": f"A card expires within {facts.get('within')} days",
+        "no_method": "No card can be charged automatically",
+    }[notice.kind]
+
+
+def _low(facts: dict[str, object], unit: str) -> str:
+    level = int(str(facts["level"]))
+    if facts["kind"] == "limit":
+        return f"{level} % of the overdraft is used"
+    return f"Credit is below {format_amount(level, unit)}" if level else "Credit has run out"
+
+
+def _low_balance(about: _About) -> Words:
+    figures = about.figures
+    left = figures.posted_micros - figures.held_micros
+    stands = f"The balance is {about.cents(left)}, what is held for messages under way taken off."
+    if figures.available_micros <= 0:
+        stands += " Nothing more can be sent until there is credit."
+    incoming = f"{about.cents(figures.incoming_micros)} of top-ups are on their way." if figures.incoming_micros else ""
+    sentences = (stands, incoming, *_runway(about), _automation(about))
+    return Words(title(about.notice, figures.wallet.unit), _said(sentences), "Top-up Credit", "/credit/top-up/")
+
+
+def _runway_words(about: _About) -> Words:
+    sentences = (*_runway(about), _automation(about))
+    return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), "Top-up Credit", "/credit/top-up/")
+
+
+def _runway(about: _About) -> list[str]:
+    found = queries.runway(customer_id=about.notice.customer_id, figures=about.figures, now=about.now)
+    said = []
+    if found.forecast and found.forecast.ends_on:
+        said.append(f"At your usual pace credit lasts until about {_day(found.forecast.ends_on)}.")
+    if found.waiting:
+        said.append(f"{found.waiting} messages wait for credit.")
+    if found.to_buy_micros:
+        said.append(f"{about.amount(found.to_buy_micros)} more would last a month.")
+    return said
+
+
+def _automation(about: _About) -> str:
+    """What will happen by itself; the mail itself never charges anybody (S-130)."""
+    found = topups.automatic(customer_id=about.notice.customer_id, wallet_id=about.figures.wallet.id, now=about.now)
+    standing = found.standing if found else Standing.OFF
+    if standing is Standing.ARMED and found and found.primary:
+        card = f"{found.primary.brand.capitalize()} •••• {found.primary.last4}"
+        return f"Automatic top-up is on and charges {card} below {about.amount(found.rule.threshold_micros)}."
+    return {
+        Standing.OFF: "Automatic top-up is off: no card is charged unless somebody buys.",
+        Standing.WAITING_FIRST_PURCHASE: "Automatic top-up begins after the first purchase.",
+        Standing.PAUSED: "Automatic top-up is paused: no card is charged until somebody starts it again.",
+    }.get(standing, "Automatic top-up is on, but charges nothing at the moment.")
+
+
+def _failed(about: _About) -> Words:
+    facts = about.notice.facts
+    reason = words_of(str(facts["reason"])) if facts["reason"] != "no_method" else "No card could be charged."
+    again = f"It is tried again at {about.time(str(facts['try_after']))}." if facts.get("try_after") else ""
+    sentences = (
+        f"Your balance fell below your threshold, and credit could not be bought. {reason}",
+        again,
+        "After the third failure in a row it stops until you start it again.",
+    )
+    return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), "See your cards", "/payments/")
+
+
+def _paused(about: _About) -> Words:
+    reason = str(about.notice.facts["reason"])
+    why = "No card could be charged." if reason == "no_method" else words_of(reason)
+    sentences = (
+        f"{why} No card is charged automatically until somebody starts it again.",
+        "When credit runs out, messages stop.",
+        "Saving the rule of the automatic top-up starts it again; nobody else has to be asked.",
+    )
+    return Words(title(about.notice, about.figures.wallet.unit), sentences, "Start it again", "/credit/automatic/")
+
+
+def _capped(about: _About) -> Words:
+    facts = about.notice.facts
+    cap = "day" if facts["cap"] == "day" else "month"
+    sentences = (
+        f"Your balance is below your threshold. A charge of {about.amount(int(facts['amount']))} would exceed what you allow a {cap}.",
+        f"It goes on at {about.time(str(facts['opens_at']))}." if facts.get("opens_at") else "",
+        "Until then credit is bought by hand, or the cap is raised.",
+    )
+    heading = title(about.notice, about.figures.wallet.unit)
+    return Words(heading, _said(sentences), "See the rule", "/credit/automatic/")
+
+
+def _card_expires(about: _About) -> Words:
+    facts = about.notice.facts
+    try:
+        card = payments.method(customer_id=about.notice.customer_id, method_id=int(facts["method"]))
+    except NotFound:
+        return Words("A card expires", ("The card was removed meanwhile.",), "See your cards", "/payments/")
+    last = date(card.expires_year, card.expires_month, 1)
+    heading = f"{card.brand.capitalize()} •••• {card.last4} expires at the end of {last:%B %Y}"
+    others = len(payments.chargeable(customer_id=about.notice.customer_id, now=about.now)) - 1
+    after = "The next card in your order is charged then." if others > 0 else "It is the only card that is charged automatically."
+    return Words(heading, (after, "Add the card that replaces it."), "See your cards", "/payments/")
+
+
+def _no_method(about: _About) -> Words:
+    sentences = (
+        "Automatic top-up is on, but none of your cards may be charged: each is switched off, expired or rests after a decline.",
+        "When credit runs out, messages stop.",
+    )
+    return Words(title(about.notice, about.figures.wallet.unit), sentences, "See your cards", "/payments/")
+
+
+_WORDS: dict[str, Callable[[_About], Words]] = {
+    "low_balance": _low_balance,
+    "runway": _runway_words,
+    "top_up_failed": _failed,
+    "top_up_paused": _paused,
+    "top_up_capped": _capped,
+    "card_expires": _card_expires,
+    "no_method": _no_method,
+}
+
+
+def _said(sentences: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(filter(None, sentences))
+
+
+def _day(day: date) -> str:
+    return f"{day:%A} {day.day} {day:%B}"
