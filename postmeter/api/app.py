@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from postmeter.api import (
+    alerts,
     automatic_top_ups,
     batches,
     errors,
@@ -38,7 +39,19 @@ from postmeter.api.operation import Door, Operation
 from postmeter.api.payers import Payers
 from postmeter.api.threads import Threads
 
-_ROOMS = (messages, batches, quotes, wallets, automatic_top_ups, transactions, top_ups, payment_methods, invoices, price_lists)
+_ROOMS = (
+    messages,
+    batches,
+    quotes,
+    wallets,
+    automatic_top_ups,
+    alerts,
+    transactions,
+    top_ups,
+    payment_methods,
+    invoices,
+    price_lists,
+)
 ENDPOINTS = [each for room in _ROOMS for each in vars(room).values() if isinstance(each, HTTPRouteHandler)]
 OPERATIONS: list[Operation] = [each.opt["operation"] for each in ENDPOINTS]
 

@@ -40,12 +40,22 @@ class Level:
 
 @scoped
 def open_alerts(*, customer_id: int, wallet_id: int, now: datetime) -> None:
-    """The usual levels for a new wallet, unless somebody has set its alerts already."""
+    """The usual levels for a new wallet, unless somebody has set its alerts already. That it is empty is news to nobody."""
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
-    if wallet.kind != "sandbox" and not Alert.objects.filter(customer_id=customer_id, wallet_id=wallet_id).exists():
-        set_alerts(
-            customer_id=customer_id, wallet_id=wallet_id, levels=[Level("money", at) for at in USUAL], actor="system", now=now
+    if wallet.kind == "sandbox" or Alert.objects.filter(customer_id=customer_id, wallet_id=wallet_id).exists():
+        return
+    for level in USUAL:
+        Alert.objects.create(
+            customer_id=customer_id,
+            id=calls.next_id(),
+            wallet_id=wallet_id,
+            kind="money",
+            level=level,
+            told_at=now,
+            created_by="system",
+            created_at=now,
         )
+    look(customer_id=customer_id, wallet_id=wallet_id, now=now)
 
 
 @scoped

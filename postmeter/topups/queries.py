@@ -88,6 +88,12 @@ def automatic(*, customer_id: int, wallet_id: int, now: datetime) -> Automatic |
 
 
 @scoped
+def any_paused(*, customer_id: int) -> bool:
+    """Whether an automatic top-up of this customer waits for a person."""
+    return Automation.objects.filter(customer_id=customer_id, enabled=True, paused_at__isnull=False).exists()
+
+
+@scoped
 def has_bought(*, customer_id: int) -> bool:
     """The first purchase arms automatic top-ups (S-029)."""
     return TopUp.objects.filter(customer_id=customer_id, state="succeeded").exists()

@@ -39,6 +39,7 @@ NAVIGATION = (
         (
             Entry("Payments", "payments", permission=permissions.MANAGE_PAYMENT_METHODS),
             Entry("Statement", "statement", permission=permissions.READ_BALANCE),
+            Entry("Alerts", "alerts", permission=permissions.READ_BALANCE),
             Entry("Invoices", "invoices", permission=permissions.READ_INVOICES),
         ),
     ),
@@ -64,7 +65,7 @@ TOP_UP = Entry("Top-up Credit", "top-up", permission=permissions.BUY)
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """`seat`, `customer`, `navigation`, `figures` (of the pool), `topup_url`, `member_menu`, `member_name`, `version`."""
+    """What `base.html` names, and `seat` and `customer`; `figures` are the pool's."""
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {"version": _version()}
     seat = session.seat_of(request)
@@ -76,6 +77,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "navigation": SimpleLazyObject(lambda: _entries(NAVIGATION, seat, request.path)),
         "figures": SimpleLazyObject(lambda: figures_of(seat)),
         "topup_url": address_of(TOP_UP, seat),
+        "automation_paused": SimpleLazyObject(lambda: _is_paused(seat)),
         "member_menu": SimpleLazyObject(lambda: _entries(MEMBER_MENU, seat, request.path) + _choices(request)),
         "member_name": seat.name,
         "version": _version(),
@@ -91,6 +93,11 @@ def figures_of(seat: Seat) -> topups.Figures | None:
     except NotFound:
         return None
     return topups.figures(customer_id=seat.customer_id, wallet=pool)
+
+
+def _is_paused(seat: Seat) -> bool:
+    """Whether an automatic top-up waits for a person: a banner for those who may start it again (A-34)."""
+    return permissions.MANAGE_PAYMENT_METHODS in seat.permissions and topups.any_paused(customer_id=seat.customer_id)
 
 
 def address_of(entry: Entry, seat: Seat) -> str:

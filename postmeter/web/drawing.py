@@ -184,6 +184,57 @@ def day_chart(days: Sequence[tuple[date, int]]) -> Chart:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    x: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class RunwayChart:
+    """`line` and `range` are the points of a polyline and of a polygon; `end_x` is where the line meets the ground, if it does."""
+
+    line: str
+    range: str
+    labels: tuple[Label, ...]
+    lines: tuple[GridLine, ...]
+    end_x: str
+    width: int
+    height: int
+    left: int
+    right: int
+    bottom: int
+
+
+def runway_chart(days: Sequence[tuple[date, int, int, int]], ends_on: date | None) -> RunwayChart:
+    """What is left at the end of each day; `days` are (day, likely, low, high) in order, micro-units. Below zero is drawn as zero."""
+    highest = _round_up(max((high for _, _, _, high in days), default=0))
+    slot = (_RIGHT - _LEFT) / max(len(days) - 1, 1)
+    every = -(-len(days) // _MOST_LABELS) or 1
+
+    def point(place: int, micros: int) -> str:
+        y = _BOTTOM - (_BOTTOM - _TOP) * max(micros, 0) / highest
+        return f"{_text(_LEFT + slot * place)},{_text(y)}"
+
+    above = [point(place, high) for place, (_, _, _, high) in enumerate(days)]
+    below = [point(place, low) for place, (_, _, low, _) in enumerate(days)]
+    end = next((place for place, (day, *_) in enumerate(days) if day == ends_on), None)
+    return RunwayChart(
+        line=" ".join(point(place, likely) for place, (_, likely, _, _) in enumerate(days)),
+        range=" ".join([*above, *reversed(below)]),
+        labels=tuple(Label(_text(_LEFT + slot * place), day) for place, (day, *_) in enumerate(days) if place % every == 0),
+        lines=tuple(
+            GridLine(micros, _text(_BOTTOM - (_BOTTOM - _TOP) * micros / highest)) for micros in (0, highest // 2, highest)
+        ),
+        end_x="" if end is None else _text(_LEFT + slot * end),
+        width=_WIDTH,
+        height=_HEIGHT,
+        left=_LEFT,
+        right=_RIGHT,
+        bottom=_BOTTOM,
+    )
+
+
 def _round_up(micros: int) -> int:
     """The next 1, 2, 4, 6, 8 or 10 of its magnitude, so that the axis and its half read as round amounts."""
     if micros <= 0:

@@ -7,6 +7,7 @@ from postmeter.web import addresses
 from postmeter.web.style import style
 from postmeter.web.theme import choose_theme
 from postmeter.web.views import (
+    alerts,
     automation,
     credit,
     details,
@@ -52,6 +53,7 @@ urlpatterns += [  # credit
     path("credit/top-ups/<TU:top_up_id>/", credit.top_up_result, name="top-up-result"),
     path("credit/top-ups/<TU:top_up_id>/give-up/", credit.give_up_top_up, name="top-up-give-up"),
     path("credit/automatic/", automation.automatic, name="automatic"),
+    path("credit/alerts/", alerts.alerts, name="alerts"),
     path("credit/statement/", statement.statement, name="statement"),
     path("credit/statement.csv", statement.statement_csv, name="statement-csv"),
     path("payments/", payments.payments, name="payments"),

@@ -18,10 +18,14 @@ from postmeter.invoicing.models import Invoice
 from postmeter.invoicing.operations import number_of
 from postmeter.kit.money import format_amount, minor_digits, to_minor
 from postmeter.kit.phone import for_people
+from postmeter.notifications.models import Notice
+from postmeter.notifications.runway import Day, Forecast
+from postmeter.notifications.words import title
 from postmeter.payments.reasons import words_of
 from postmeter.web import drawing
 
 register = template.Library()
+RUNWAY_DAYS = 30  # of a forecast are drawn
 
 
 # --- amounts and times
@@ -226,3 +230,22 @@ def draw_progress(total: int, done: int, failed: int) -> drawing.Progress:
 @register.simple_tag
 def draw_days(days: list[tuple[date, int]]) -> drawing.Chart:
     return drawing.day_chart(days)
+
+
+@register.simple_tag
+def draw_runway(forecast: Forecast) -> drawing.RunwayChart:
+    """The next days of a forecast: `{% draw_runway runway.forecast as drawn %}`."""
+    days = [(day.day, day.likely_micros, day.low_micros, day.high_micros) for day in forecast.days[:RUNWAY_DAYS]]
+    return drawing.runway_chart(days, forecast.ends_on)
+
+
+@register.filter
+def shown_days(forecast: Forecast) -> tuple[Day, ...]:
+    """The days that the chart shows, for the table below it."""
+    return forecast.days[:RUNWAY_DAYS]
+
+
+@register.filter
+def notice_title(notice: Notice, unit: str) -> str:
+    """What a notice is about."""
+    return title(notice, unit)

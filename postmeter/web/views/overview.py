@@ -29,7 +29,7 @@ def overview(request: MemberRequest) -> HttpResponse:
     figures = context.figures_of(request.seat)
     shown: dict[str, Any] = {"figures": figures, "can_send": permissions.SEND in may}
     if figures:
-        today, zone = timezone.localdate(), ZoneInfo(timezone.get_current_timezone_name())
+        today, zone = timezone.localdate(), ZoneInfo(str(timezone.get_current_timezone()))
         first = today - timedelta(days=SPEND_DAYS - 1)
         shown["spend"] = notifications.spent_by_day(customer_id=customer_id, first=first, last=today, zone=zone)
         shown["has_spent"] = any(micros for _, micros in shown["spend"])
