@@ -88,11 +88,12 @@ class TopUpForm(forms.Form):
 @require_safe
 @member_page(permission=permissions.BUY)
 def top_up(request: MemberRequest) -> HttpResponse:
-    """GET /credit/top-up/?amount=&next=: "Add Message Credit". Nothing is asked of anybody yet."""
+    """GET /credit/top-up/?amount=&card=&next=: "Add Message Credit". Nothing is asked of anybody yet."""
     form = _form(request, None)
+    card = request.GET.get("card", "")
     form.initial = {
         "amount": request.GET.get("amount", ""),
-        "card": next(iter(form.cards), ""),
+        "card": card if card in form.cards else next(iter(form.cards), ""),
         "once": new_key(),
         "next": session.way_back(request, ""),
     }

@@ -1,21 +1,43 @@
 """Payment methods and the history of payments (S-011, S-110, S-137). Cards are typed in on the gateway's page only."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.utils.timesince import timeuntil
+from django.views.decorators.http import require_POST, require_safe
 
 from postmeter.customers import permissions
-from postmeter.kit.refusals import Refusal
+from postmeter.db.public_ids import public_ids
+from postmeter.kit.refusals import BadInput, NotFound, Refusal
 from postmeter.payments import operations, queries
+from postmeter.payments.health import Health, health
+from postmeter.payments.models import PaymentMethod
 from postmeter.topups import queries as topups
 from postmeter.web import cursors, session
 from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.stepup import confirmed_person
 from postmeter.web.views.credit import name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A card as the page shows it. `left` is the rest of its cool-down in words, `focus` the button that was pressed."""
+
+    card: PaymentMethod
+    name: str
+    position: int
+    is_last: bool
+    is_primary: bool
+    health: Health
+    left: str
+    focus: str
+
 
 _AFTER_CARD = "after_card"  # in the session: where adding a card was begun
 PER_PAGE = 25
@@ -33,8 +55,66 @@ def payments(request: MemberRequest) -> HttpResponse:
         lambda before, at_most: topups.history(customer_id=customer_id, before=before, at_most=at_most),
         size=PER_PAGE,
     )
-    shown = [{"card": card, "expired": queries.has_expired(card, now=now)} for card in cards]
-    return render(request, "web/payments.html", {"cards": shown, "page": page})
+    return render(request, "web/payments.html", {"cards": _rows(cards, request.GET.get("pressed", ""), now), "page": page})
+
+
+def _rows(cards: list[PaymentMethod], pressed: str, now: datetime) -> list[Row]:
+    """`pressed` is the button that led here, "up-3": it has the focus again, or its neighbour where it can go no further."""
+    primary, last = queries.primary(cards, now=now), len(cards)
+    way, _, place = pressed.partition("-")
+    rows = []
+    for position, card in enumerate(cards, start=1):
+        focus = way if str(position) == place else ""
+        if position in (1, last) and focus:
+            focus = "down" if position == 1 else "up"
+        state = health(card, now=now)
+        left = timeuntil(card.cooling_until, now) if card.cooling_until and state is Health.COOLING else ""
+        rows.append(Row(card, name_of(card), position, position == last, card is primary, state, left, focus))
+    return rows
+
+
+@require_POST
+@member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
+def auto_charge(request: MemberRequest, method_id: int) -> HttpResponse:
+    """POST /payments/cards/PM…/auto-charge/: the switch of one card (S-111). `on` is 1 or 0."""
+    on = request.POST.get("on") == "1"
+    card = operations.set_auto_charge(
+        customer_id=request.seat.customer_id, method_id=method_id, on=on, now=timezone.now(), actor=request.actor
+    )
+    messages.success(request, f"{name_of(card)} {'may' if on else 'will not'} be charged automatically.")
+    return redirect("payments")
+
+
+@require_POST
+@member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
+def move(request: MemberRequest, method_id: int) -> HttpResponse:
+    """POST /payments/cards/PM…/move/: one place up or down (A-37). `position` is the new place, `way` the button pressed."""
+    text, way = request.POST.get("position", ""), request.POST.get("way", "")
+    position = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+    try:
+        rows = operations.move(
+            customer_id=request.seat.customer_id, method_id=method_id, position=position, now=timezone.now(), actor=request.actor
+        )
+    except BadInput as refusal:
+        messages.warning(request, str(refusal))
+        return redirect("payments")
+    messages.success(request, f"{name_of(rows[position - 1])} is now {position} of {len(rows)}.")
+    way = "up" if way == "up" else "down"
+    return redirect(f"{reverse('payments')}?pressed={way}-{position}")
+
+
+@require_POST
+@member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
+def arrange(request: MemberRequest) -> HttpResponse:
+    """POST /payments/order/: the whole order after a drag (S-116). `order` names every card once, by its public id."""
+    try:
+        ids = [public_ids().decode("PM", each) for each in request.POST.getlist("order")]
+        operations.reorder(customer_id=request.seat.customer_id, method_ids=ids, now=timezone.now(), actor=request.actor)
+    except (BadInput, NotFound) as refusal:
+        messages.warning(request, str(refusal))
+    else:
+        messages.success(request, "The new order is saved.")
+    return redirect("payments")
 
 
 @member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
@@ -71,8 +151,12 @@ def card_done(request: MemberRequest, setup_id: int) -> HttpResponse:
     if card is None:
         messages.warning(request, "No card was added: the card page was not finished.")
         return redirect("payments")
-    messages.success(request, f"{name_of(card)} was added. It is charged only when you buy credit.")
+    messages.success(request, f"{name_of(card)} was added. {_what_next(card)}")
     return redirect(request.session.pop(_AFTER_CARD, "") or "payments")
+
+
+def _what_next(card: PaymentMethod) -> str:
+    return "It may be charged automatically." if card.auto_charge else "It is charged only when you buy credit."
 
 
 @require_safe
