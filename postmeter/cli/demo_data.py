@@ -67,8 +67,7 @@ def load() -> int:
             "address": "12 Example Street\nSydney NSW 2000\nAustralia",
             "country": "AU",
             "tax_id": "ABN 51 824 753 556",
-            "tax_name": "GST",
-            "tax_rate_ppm": 100_000,
+            "tax_scheme": "au_gst",
             "email": "billing@northlight.example",
         },
     )

@@ -23,5 +23,11 @@ def invoices(*, customer_id: int, before: int | None = None, at_most: int = 50) 
 
 
 @scoped
+def credit_notes(*, customer_id: int, invoice_id: int) -> list[Invoice]:
+    """What corrects this document, the oldest first."""
+    return list(Invoice.objects.filter(customer_id=customer_id, credits_id=invoice_id).order_by("id"))
+
+
+@scoped
 def invoices_named(*, customer_id: int, invoice_ids: Collection[int]) -> dict[int, Invoice]:
     return {row.id: row for row in Invoice.objects.filter(customer_id=customer_id, id__in=invoice_ids)}

@@ -197,7 +197,14 @@ def _credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> Non
         now=now,
     )
     line = invoicing.Line("Message credit", 1, top_up.amount_micros)
-    invoice = invoicing.issue(customer_id=customer_id, subject_id=top_up.payment_id, currency=top_up.unit, lines=[line], now=now)
+    invoice = invoicing.issue(
+        customer_id=customer_id,
+        subject_id=top_up.payment_id,
+        currency=top_up.unit,
+        lines=[line],
+        now=now,
+        agreed_at=top_up.created_at,
+    )
     TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(state="succeeded", invoice_id=invoice.id, credited_at=now)
     events.record(
         "top_up.succeeded", customer_id=customer_id, subject_id=top_up.id, now=now, data={"amount_micros": top_up.amount_micros}

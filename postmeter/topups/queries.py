@@ -158,7 +158,8 @@ CHECKS = {
     "every payment that succeeded is one credit and one invoice, of its amount": """
         SELECT p.id, p.amount_micros, t.state, credit.amount, i.total_micros FROM payments_payment p
         LEFT JOIN topups_topup t ON t.customer_id = p.customer_id AND t.payment_id = p.id
-        LEFT JOIN invoicing_invoice i ON i.customer_id = p.customer_id AND i.subject_id = p.id AND i.kind = 'invoice'
+        LEFT JOIN invoicing_invoice i ON i.customer_id = p.customer_id AND i.subject_id = p.id
+            AND i.kind IN ('invoice', 'receipt')
         LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer l WHERE l.customer_id = p.customer_id
             AND l.ref_id = t.id AND l.code = 'top_up' AND NOT l.pending) credit ON true
         WHERE p.customer_id = %(customer)s AND p.purpose = 'top_up' AND (
@@ -166,6 +167,11 @@ CHECKS = {
             OR (p.state = 'succeeded' AND (credit.amount IS DISTINCT FROM p.amount_micros
                 OR i.total_micros IS DISTINCT FROM p.amount_micros))
             OR (p.state <> 'succeeded' AND (credit.amount IS NOT NULL OR i.id IS NOT NULL)))""",
+    "no document is credited beyond its total, nor of more tax than it bore": """
+        SELECT i.id, i.total_micros, sum(n.total_micros) FROM invoicing_invoice i
+        JOIN invoicing_invoice n ON n.customer_id = i.customer_id AND n.credits_id = i.id
+        WHERE i.customer_id = %(customer)s GROUP BY i.id, i.total_micros, i.tax_micros
+        HAVING sum(n.total_micros) > i.total_micros OR sum(n.tax_micros) > i.tax_micros""",
     "invoice numbers have no gap and no twin": """
         SELECT s.name, s.last_number, count(i.number), max(i.number) FROM invoicing_series s
         LEFT JOIN invoicing_invoice i ON i.customer_id = s.customer_id AND i.series = s.name

@@ -11,6 +11,8 @@ SHARED = {
     "customers_user": "people: an address is unique across customers",
     "customers_sender_number": "a number is one customer's at a time, and whose it is must be found before the scope is known",
     "invoicing_seller": "the operator, one row",
+    "invoicing_tax_rule": "the law, the same for all",
+    "invoicing_exchange_rate": "what a euro costs, the same for all",
     "db_partitioned": "which tables get partitions",
     "django_cache": "rate limits that hold across processes",
 }

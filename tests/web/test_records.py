@@ -15,6 +15,8 @@ from postmeter.rating import operations as rating
 from postmeter.rating.models import EVERYBODY
 from postmeter.wallets import operations as wallets
 from tests.cast import Cast, Clinic, at
+from tests.invoicing.sellers import bought, settle_in
+from tests.invoicing.test_credit_notes import credit
 from tests.web.conftest import SignedIn
 
 NOON = datetime(2026, 3, 8, 17, tzinfo=UTC)  # noon in New York, on the day its clocks go forward
@@ -111,6 +113,7 @@ def test_a_debt_stands_beside_the_statement(cast: Cast, signed_in: SignedIn) -> 
 def test_invoices_are_listed_shown_and_downloaded(cast: Cast, signed_in: SignedIn) -> None:
     # S-022
     clinic = cast.clinic()
+    settle_in(clinic, "AU", name="Harbour Physio", time_zone="Australia/Sydney")
     invoice = invoicing.issue(
         customer_id=clinic.id,
         subject_id=1,
@@ -126,6 +129,21 @@ def test_invoices_are_listed_shown_and_downloaded(cast: Cast, signed_in: SignedI
     for said in ("Tax invoice", invoicing.number_of(invoice), "ABN 51 824 753 556", "$10.00", "$110.00", "Harbour Physio"):
         assert said in page
     assert browser.get(f"{place[1]}pdf/").content.startswith(b"%PDF")
+
+
+def test_the_pages_of_an_invoice_and_its_credit_note_lead_to_each_other(cast: Cast, signed_in: SignedIn) -> None:
+    clinic = cast.clinic()
+    invoice = bought(clinic, 100 * MICROS, currency="USD")
+    note = credit(clinic, invoice, 40 * MICROS)
+    browser = signed_in(clinic.master)
+    listed = browser.get("/invoices/").content.decode()
+    assert "Adjustment note" in listed
+    places = {number: place for place, number in re.findall(r'href="(/invoices/IN\w+/)">([^<]+)<', listed)}
+    on_invoice = browser.get(places[invoicing.number_of(invoice)]).content.decode()
+    assert places[invoicing.number_of(note)] in on_invoice
+    on_note = browser.get(places[invoicing.number_of(note)]).content.decode()
+    assert places[invoicing.number_of(invoice)] in on_note
+    assert browser.get(f"{places[invoicing.number_of(note)]}pdf/").content.startswith(b"%PDF")
 
 
 def test_anybody_sees_the_price_list_and_members_see_their_own(cast: Cast, signed_in: SignedIn) -> None:

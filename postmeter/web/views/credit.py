@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from postmeter.customers import permissions
 from postmeter.db.public_ids import public_ids
+from postmeter.invoicing import pdf
 from postmeter.kit.money import MICROS, format_amount, parse_amount
 from postmeter.kit.refusals import Refusal
 from postmeter.payments import queries as payments
@@ -187,6 +188,7 @@ def top_up_result(request: MemberRequest, top_up_id: int) -> HttpResponse:
         {
             "bought": bought,
             "state": state,
+            "document": pdf.title(bought.invoice).lower() if bought.invoice else "",
             "unit": bought.top_up.unit,
             "shown": figures_of(customer_id),
             "reason": reason_of(bought),

@@ -1,5 +1,9 @@
-"""Tax invoices: list, page and PDF; and the PDF behind the mail's link, which opens without signing in (S-020 ... S-023)."""
+"""Invoices, receipts and credit notes: list, page and PDF; and the PDF behind the mail's link (S-020 ... S-023).
 
+The link opens without signing in.
+"""
+
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core import signing
@@ -10,7 +14,7 @@ from django.views.decorators.http import require_safe
 from postmeter.customers import permissions
 from postmeter.customers import queries as customers
 from postmeter.invoicing import mail, operations, pdf, queries
-from postmeter.invoicing.models import Invoice
+from postmeter.invoicing.models import Invoice, Kind
 from postmeter.kit.refusals import NotFound
 from postmeter.web import cursors
 from postmeter.web.session import MemberRequest, member_page
@@ -28,8 +32,20 @@ def invoices(request: MemberRequest) -> HttpResponse:
     page = cursors.page(
         request, "IN", lambda before, at_most: queries.invoices(customer_id=customer_id, before=before, at_most=at_most)
     )
-    rows = [{"invoice": row, "number": operations.number_of(row), "title": pdf.title(row)} for row in page.rows]
+    rows = [_row(row) for row in page.rows]
     return render(request, "web/invoices.html", {"page": page, "rows": rows, "may_change_details": _may_change(request)})
+
+
+def _row(found: Invoice) -> dict[str, Any]:
+    """A line of the list. What is credited is taken off."""
+    sign = -1 if found.kind == Kind.CREDIT_NOTE else 1
+    return {
+        "invoice": found,
+        "number": operations.number_of(found),
+        "title": pdf.title(found),
+        "tax_micros": sign * found.tax_micros,
+        "total_micros": sign * found.total_micros,
+    }
 
 
 @require_safe
@@ -38,7 +54,9 @@ def invoice(request: MemberRequest, invoice_id: int) -> HttpResponse:
     """GET /invoices/IN…/: the document as a page."""
     found = queries.invoice(customer_id=request.seat.customer_id, invoice_id=invoice_id)
     facts = pdf.facts_of(found, ZoneInfo(request.customer.time_zone))
-    return render(request, "web/invoice.html", {"row": found, "invoice": facts, "may_change_details": _may_change(request)})
+    notes = queries.credit_notes(customer_id=request.seat.customer_id, invoice_id=invoice_id)
+    shown = {"row": found, "invoice": facts, "credit_notes": notes, "may_change_details": _may_change(request)}
+    return render(request, "web/invoice.html", shown)
 
 
 def _may_change(request: MemberRequest) -> bool:
