@@ -16,7 +16,8 @@ from postmeter.kit.money import decimal_string, parse_decimal_string
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.payments import queries as payments
 from postmeter.payments.operations import MethodUnusable
-from postmeter.topups import models, operations, queries
+from postmeter.topups import models, operations, queries, retry
+from postmeter.topups.retry import AlreadyFull, NotFailed
 
 
 class NewTopUp(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -43,8 +44,16 @@ class TopUp(msgspec.Struct, kw_only=True):
     failure_code: str | None
     failure: str | None
     invoice: str | None
+    retry_of: Annotated[str | None, Meta(description="The failed one that this tries again.")]
     created_at: datetime
     credited_at: datetime | None
+
+
+class NewRetry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a failed purchase is tried again."""
+
+    payment_method: Annotated[Annotated[str, Meta(max_length=64)] | None, Meta(description="null: the one that failed.")] = None
+    charge_anyway: Annotated[bool, Meta(description="Also where credit has come meanwhile (409 `already_full`).")] = False
 
 
 class TopUpPage(msgspec.Struct, kw_only=True):
@@ -123,6 +132,34 @@ def get_top_up(call: Call[None, None]) -> TopUp:
     return _one(call.customer_id, call.id)
 
 
+@operation(
+    "POST",
+    "/v1/top-ups/{id}/retry",
+    of="TU",
+    scope=BUY,
+    summary="Try a failed purchase again",
+    body=NewRetry,
+    answer=TopUp,
+    status=201,
+    live_only=True,
+    refusals=(BadInput, NotFound, MethodUnusable, Conflict, NotFailed, AlreadyFull),
+)
+def retry_top_up(call: Call[NewRetry, None]) -> TopUp:
+    """Charges the same amount for the same wallet again. A failed purchase is tried again once, however often this is called:
+    the answer is that purchase. A success restores the payment method and starts a paused automatic top-up again.
+    """
+    method = call.body.payment_method
+    purchase = retry.retry(
+        customer_id=call.customer_id,
+        top_up_id=call.id,
+        method_id=id_in(method, "PM", "payment_method") if method else None,
+        charge_anyway=call.body.charge_anyway,
+        actor=call.caller.actor,
+        now=call.now,
+    )
+    return _shape(call.customer_id, purchase)
+
+
 def _one(customer_id: int, top_up_id: int) -> TopUp:
     return _shape(customer_id, operations.purchase(customer_id=customer_id, top_up_id=top_up_id))
 
@@ -146,6 +183,7 @@ def _shape(customer_id: int, purchase: operations.Purchase) -> TopUp:
         failure_code=purchase.failure_code or None,
         failure=purchase.failure_text or None,
         invoice=ids.encode("IN", row.invoice_id) if row.invoice_id else None,
+        retry_of=ids.encode("TU", row.retry_of) if row.retry_of else None,
         created_at=row.created_at,
         credited_at=row.credited_at,
     )

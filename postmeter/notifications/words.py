@@ -13,6 +13,7 @@ from postmeter.notifications.models import Notice
 from postmeter.payments import queries as payments
 from postmeter.payments.reasons import words_of
 from postmeter.topups import queries as topups
+from postmeter.topups import retry
 from postmeter.topups.queries import Figures, Standing
 from postmeter.wallets import queries as wallets
 
@@ -134,6 +135,15 @@ def _failed(about: _About) -> Words:
 
 def _paused(about: _About) -> Words:
     reason = str(about.notice.facts["reason"])
+    top_up_id = about.notice.facts.get("top_up")
+    if reason == "authentication_required" and top_up_id:
+        sentences = (
+            "Your bank wants to see the cardholder before it pays for an automatic top-up. Nothing was charged.",
+            "Confirm it within 24 hours by the link below; afterwards the automatic top-up goes on by itself.",
+            "Until then no card is charged automatically. When credit runs out, messages stop.",
+        )
+        path = retry.path(customer_id=about.notice.customer_id, top_up_id=int(top_up_id))
+        return Words("Your bank wants you to confirm a payment", sentences, "Confirm the payment", path)
     why = "No card could be charged." if reason == "no_method" else words_of(reason)
     sentences = (
         f"{why} No card is charged automatically until somebody starts it again.",

@@ -212,12 +212,15 @@ def _draw(*, customer_id: int, top_up_id: int, now: datetime) -> int:
     if top_up.state == "succeeded":
         wallet = wallets.wallet(customer_id=customer_id, wallet_id=top_up.wallet_id)
         automation.strikes, automation.tried, automation.try_after = 0, [], None
+        if top_up.retry_of:
+            # Somebody has paid what it could not: it goes on by itself (S-138, A-33).
+            automation.paused_at, automation.paused_for = None, ""
         _watch(customer_id, wallet, automation)
     elif top_up.state == "failed" and automation.top_up_id == top_up.id:
         payment = payment_queries.payment(customer_id=customer_id, payment_id=top_up.payment_id)
         automation.tried = [*automation.tried, payment.method_id]
         if payment.failure_code in NEEDS_CARDHOLDER:
-            _pause(automation, payment.failure_code, now)
+            _pause(automation, payment.failure_code, now, top_up)
         elif _next_method(automation, now) is None:
             _strike(automation, payment.failure_code or "declined", now)
     if automation.top_up_id == top_up.id and top_up.state != "pending":
@@ -321,9 +324,14 @@ def _strike(automation: Automation, reason: str, now: datetime) -> None:
     )
 
 
-def _pause(automation: Automation, reason: str, now: datetime) -> None:
+def _pause(automation: Automation, reason: str, now: datetime, top_up: TopUp | None = None) -> None:
+    """`top_up` is the one that its cardholder has to confirm."""
     automation.paused_at, automation.paused_for, automation.try_after = now, reason, None
     automation.save()
     events.record(
-        "automation.paused", customer_id=automation.customer_id, subject_id=automation.wallet_id, now=now, data={"reason": reason}
+        "automation.paused",
+        customer_id=automation.customer_id,
+        subject_id=automation.wallet_id,
+        now=now,
+        data={"reason": reason, "top_up": top_up.id if top_up else None},
     )

@@ -22,12 +22,15 @@ class TopUp(CustomerRow):
     credited_at = models.DateTimeField(null=True)
     automatic = models.BooleanField(default=False)
     why = models.JSONField(default=dict)  # of an automatic one: what it was that charged the card
+    retry_of = models.BigIntegerField(null=True)  # the failed one that somebody tries again (S-137)
 
     class Meta:
         db_table = "topups_topup"
         constraints = [
             models.UniqueConstraint(fields=["customer_id", "key"], name="topups_topup_key"),
             models.UniqueConstraint(fields=["customer_id", "payment_id"], name="topups_topup_payment"),
+            # Two people, or two presses, try a failed one again once; what failed again is tried again itself.
+            models.UniqueConstraint(fields=["customer_id", "retry_of"], name="topups_topup_one_retry"),
             # However many sends see the balance fall, one automatic top-up is under way.
             models.UniqueConstraint(
                 fields=["customer_id", "wallet_id"],

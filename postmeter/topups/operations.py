@@ -88,8 +88,12 @@ def intend(
     actor: str,
     now: datetime,
     why: Mapping[str, object] | None = None,
+    retry_of: int | None = None,
 ) -> TopUp:
-    """Write the intent of a purchase, of which nobody is asked yet; the same `key` finds the same one. `why`: an automatic one."""
+    """Write the intent of a purchase, of which nobody is asked yet; the same `key` finds the same one. `why`: an automatic one.
+
+    `retry_of`: the failed one that this tries again.
+    """
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
     known = TopUp.objects.filter(customer_id=customer_id, key=key).first()
     if known:
@@ -104,8 +108,8 @@ def intend(
     # The key's row first: of two presses at once one waits here and then finds the other's.
     added = calls.rows(
         """INSERT INTO topups_topup (customer_id, id, wallet_id, payment_id, amount_micros, unit, key, state, transfer_id,
-               debt_transfer_id, created_by, created_at, automatic, why)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s, %s, %s)
+               debt_transfer_id, created_by, created_at, automatic, why, retry_of)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (customer_id, key) DO NOTHING RETURNING id""",
         [
             customer_id,
@@ -121,6 +125,7 @@ def intend(
             now,
             why is not None,
             json.dumps(dict(why or {})),
+            retry_of,
         ],
     )
     if not added:

@@ -114,10 +114,16 @@ class Bought:
     payment: Payment
     method: PaymentMethod
     invoice: Invoice | None
+    retried_by: int | None  # the top-up that tried this one again
 
     @property
     def id(self) -> int:
         return self.top_up.id
+
+    @property
+    def can_be_retried(self) -> bool:
+        """It failed, and nobody has tried it again (S-137)."""
+        return self.top_up.state == "failed" and self.retried_by is None
 
 
 @scoped
@@ -148,8 +154,18 @@ def _bought(customer_id: int, rows: list[TopUp]) -> list[Bought]:
     issued = invoicing.invoices_named(
         customer_id=customer_id, invoice_ids=[row.invoice_id for row in rows if row.invoice_id is not None]
     )
+    retries = dict(
+        TopUp.objects.filter(customer_id=customer_id, retry_of__in=[row.id for row in rows]).values_list("retry_of", "id")
+    )
     return [
-        Bought(row, paid[row.payment_id], cards[paid[row.payment_id].method_id], issued.get(row.invoice_id or 0)) for row in rows
+        Bought(
+            row,
+            paid[row.payment_id],
+            cards[paid[row.payment_id].method_id],
+            issued.get(row.invoice_id or 0),
+            retries.get(row.id),
+        )
+        for row in rows
     ]
 
 

@@ -71,6 +71,8 @@ def press(who: Caller, operation: Operation, id_: str = "") -> Any:
         "change_payment_method": {"auto_charge": False},
         "create_top_up": {"wallet": "WA" + "0" * 32, "payment_method": "PM" + "0" * 32, "amount": "10"},
         "put_automatic_top_up": RULE,
+        "put_alerts": {"levels": []},
+        "retry_top_up": {},
     }
     return who(operation.method, path, **({"json": bodies[operation.name]} if operation.body else {}))
 

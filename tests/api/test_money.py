@@ -6,7 +6,7 @@ from decimal import Decimal
 from postmeter.kit.money import MICROS
 from tests.api.conftest import Caller
 from tests.cast import Cast, number
-from tests.journeys.shop import saved_card
+from tests.journeys.shop import DECLINED_LATER, saved_card
 from tests.stage import Stage
 
 
@@ -33,6 +33,27 @@ def test_credit_is_bought_with_a_saved_card_once(stage: Stage, api: Caller) -> N
     document = api.get(f"/v1/invoices/{invoice['id']}/pdf")
     assert (document.headers["content-type"], document.content[:5]) == ("application/pdf", b"%PDF-")
     assert invoice["number"] in document.headers["content-disposition"]
+
+
+def test_a_failed_purchase_is_tried_again_once_and_asks_when_credit_has_come(stage: Stage, api: Caller) -> None:  # S-137 A-31
+    saved_card(stage, api.clinic, DECLINED_LATER)
+    saved_card(stage, api.clinic)
+    bad, good = (row["id"] for row in api.get("/v1/payment-methods").json()["data"])
+    [wallet] = api.get("/v1/wallets").json()["data"]
+    order = {"wallet": wallet["id"], "payment_method": bad, "amount": "25.00"}
+    failed = api.post("/v1/top-ups", order, key="one").json()
+    assert failed["state"] == "failed"
+    path = f"/v1/top-ups/{failed['id']}/retry"
+    bought = api.post("/v1/top-ups", {**order, "payment_method": good}, key="two").json()
+    refused = api.post(path, {"payment_method": good})
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (409, "already_full", "charge_anyway")
+    anyway = {"payment_method": good, "charge_anyway": True}
+    made = api.post(path, anyway)
+    assert (made.status_code, made.json()["state"], made.json()["retry_of"]) == (201, "succeeded", failed["id"])
+    assert api.post(path, anyway).json()["id"] == made.json()["id"]
+    assert api.post(f"/v1/top-ups/{bought['id']}/retry", {}).json()["code"] == "not_failed"
+    assert api.post(path, {"payment_method": "PM" + "0" * 32, "charge_anyway": True}).status_code in (404, 409, 422)
+    assert api.clinic.posted == 150 * MICROS
 
 
 def test_purchases_that_cannot_be_are_refused_with_the_field(stage: Stage, api: Caller) -> None:

@@ -109,7 +109,7 @@ def test_a_declined_card_leads_to_another_and_nothing_was_charged(chromium: Any,
     page.click("text=OK, charge $20.00")
     page.wait_for_url("**/credit/top-ups/**")
     assert "Nothing was charged" in page.inner_text("main")
-    page.click("text=Try again or choose another card")
+    page.click("text=Retry, with this card or another")
     page.check("text=•••• 4242")
     page.click("main button:has-text('Top-up Credit')")
     page.click("text=OK, charge $20.00")

@@ -173,7 +173,7 @@ def test_a_declined_card_says_why_and_offers_another(cast: Cast, signed_in: Sign
     page = words_of(answer.content.decode())
     assert "The card was declined" in page
     assert "not enough money on this card. Nothing was charged." in page
-    assert "Try again or choose another card" in page
+    assert "Retry, with this card or another" in page
     assert clinic.available == 0
     assert invoices.invoices(customer_id=clinic.id) == []
     assert "not enough money on this card" in browser.get("/payments/").content.decode()  # S-137: the list names the reason

@@ -168,10 +168,15 @@ def _buy(request: MemberRequest, form: TopUpForm) -> HttpResponse:
     except Refusal as refusal:
         add_refusal(form, refusal, {"method": "card"})
         return _show_form(request, form, status=refusal.status)
+    keep_way_back(request, bought.top_up.id)
+    return redirect("top-up-result", top_up_id=bought.top_up.id)
+
+
+def keep_way_back(request: HttpRequest, top_up_id: int) -> None:
+    """Have the page of this purchase lead back to where it was begun."""
     back = session.way_back(request, "")
     if back:
-        request.session[_WAY_BACK] = {"top_up": str(bought.top_up.id), "to": back}
-    return redirect("top-up-result", top_up_id=bought.top_up.id)
+        request.session[_WAY_BACK] = {"top_up": str(top_up_id), "to": back}
 
 
 @require_safe

@@ -1,0 +1,108 @@
+"""Trying a failed top-up again, by a person (S-137, S-138): the same amount for the same wallet, once."""
+
+from datetime import datetime, timedelta
+from uuid import NAMESPACE_OID, uuid5
+
+from django.core import signing
+
+from postmeter.db.public_ids import public_ids
+from postmeter.db.scope import scoped
+from postmeter.kit.crash import crash_point
+from postmeter.kit.money import format_amount
+from postmeter.kit.refusals import Conflict, NotFound
+from postmeter.payments import queries as payments
+from postmeter.topups import operations, queries
+from postmeter.topups.models import Automation, TopUp
+from postmeter.topups.operations import Purchase
+from postmeter.wallets import queries as wallets
+
+LINK_SALT = "top-up-retry"
+LINK_GOOD_FOR = timedelta(hours=24)  # A-33
+
+
+class NotFailed(Conflict):
+    """Only what failed is tried again."""
+
+    code = "not_failed"
+
+
+class AlreadyFull(Conflict):
+    """Credit has come meanwhile: trying again would buy it twice, so it is asked first (A-31)."""
+
+    code = "already_full"
+
+
+def retry(
+    *, customer_id: int, top_up_id: int, actor: str, now: datetime, method_id: int | None = None, charge_anyway: bool = False
+) -> Purchase:
+    """Charge a failed top-up again: with its own card, or another one. However often it is pressed, it is one purchase.
+
+    A success restores the card (A-32) and starts a paused automatic top-up again. Raises NotFailed, AlreadyFull, NotFound,
+    MethodUnusable, and Conflict when it was tried again with another card.
+    """
+    top_up = _intend(
+        customer_id=customer_id, top_up_id=top_up_id, method_id=method_id, actor=actor, now=now, charge_anyway=charge_anyway
+    )
+    crash_point("topups.intent_written")
+    return operations.charge(customer_id=customer_id, top_up_id=top_up.id, now=now)
+
+
+def path(*, customer_id: int, top_up_id: int) -> str:
+    """Where a mail leads its cardholder to confirm what their bank asked for. It asks who they are, and is of use once."""
+    ids = public_ids()
+    token = signing.dumps([ids.encode("CU", customer_id), ids.encode("TU", top_up_id)], salt=LINK_SALT, compress=True)
+    return f"/credit/confirm/{token}/"
+
+
+def of_path(token: str) -> tuple[int, int]:
+    """The customer and the top-up that a link is for. Raises signing.BadSignature, SignatureExpired after a day."""
+    customer, top_up = signing.loads(token, salt=LINK_SALT, max_age=LINK_GOOD_FOR)
+    ids = public_ids()
+    return ids.decode("CU", customer), ids.decode("TU", top_up)
+
+
+@scoped
+def full_words(*, customer_id: int, top_up_id: int) -> str:
+    """Why a failed top-up may not be needed any more, as a question to the person; empty if nothing speaks against it (A-31)."""
+    failed = _failed(customer_id, top_up_id)
+    wallet = wallets.wallet(customer_id=customer_id, wallet_id=failed.wallet_id)
+    figures = queries.figures(customer_id=customer_id, wallet=wallet)
+    balance = figures.posted_micros - figures.held_micros
+    rule = Automation.objects.filter(customer_id=customer_id, wallet_id=wallet.id, enabled=True).first()
+    if rule and failed.automatic and balance + figures.incoming_micros >= rule.threshold_micros:
+        return f"The balance is already {format_amount(balance, wallet.unit)}, above your threshold. Charge anyway?"
+    later = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, created_at__gt=failed.created_at)
+    other = later.exclude(state="failed").exclude(retry_of=failed.id).order_by("-id").first()
+    if other:
+        bought = format_amount(other.amount_micros, wallet.unit)
+        return f"{bought} was bought since then; the balance is {format_amount(balance, wallet.unit)}. Charge anyway?"
+    return ""
+
+
+@scoped
+def _intend(*, customer_id: int, top_up_id: int, method_id: int | None, actor: str, now: datetime, charge_anyway: bool) -> TopUp:
+    failed = _failed(customer_id, top_up_id)
+    payment = payments.payment(customer_id=customer_id, payment_id=failed.payment_id)
+    is_new = not TopUp.objects.filter(customer_id=customer_id, retry_of=failed.id).exists()
+    words = full_words(customer_id=customer_id, top_up_id=top_up_id) if is_new and not charge_anyway else ""
+    if words:
+        raise AlreadyFull(words, field="charge_anyway", remedy="Say so, or leave it.")
+    return operations.intend(
+        customer_id=customer_id,
+        wallet_id=failed.wallet_id,
+        method_id=method_id or payment.method_id,
+        amount_micros=failed.amount_micros,
+        key=uuid5(NAMESPACE_OID, f"retry of {failed.id}"),
+        actor=actor,
+        now=now,
+        retry_of=failed.id,
+    )
+
+
+def _failed(customer_id: int, top_up_id: int) -> TopUp:
+    found = TopUp.objects.filter(customer_id=customer_id, id=top_up_id).first()
+    if found is None:
+        raise NotFound("There is no such top-up.")
+    if found.state != "failed":
+        raise NotFailed("This top-up has not failed.", remedy="Only what failed is tried again.")
+    return found
