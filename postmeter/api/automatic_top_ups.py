@@ -40,6 +40,7 @@ class AutomaticTopUp(msgspec.Struct, kw_only=True):
     payment_method: Annotated[str | None, Meta(description="What it would charge now.")]
     strikes: Annotated[int, Meta(description="Charges that no payment method would pay, one after the other; three pause it.")]
     try_after: datetime | None
+    next_at: Annotated[datetime | None, Meta(description="Of a weekly or monthly one: when it is due.")]
     paused_for: str | None
 
 
@@ -49,8 +50,11 @@ class NewAutomaticTopUp(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     enabled: bool
     threshold: Annotated[Given, Meta(description="Below this balance, strictly; what is held counts as spent.")]
     kind: Annotated[
-        Literal["refill", "target"],
-        Meta(description="refill: add `amount`, as often as closes the gap in one charge. target: fill up to `amount`."),
+        Literal["refill", "target", "weekly", "monthly"],
+        Meta(
+            description="refill: add `amount`, as often as closes the gap in one charge. target: fill up to `amount`. weekly, monthly:"
+            " add `amount` on Mondays or on the first, if something was used; `threshold` says nothing then."
+        ),
     ]
     amount: Given
     day_cap: Annotated[Given, Meta(description="The most that is charged automatically in a day of the customer's time zone.")]
@@ -128,5 +132,6 @@ def _shape(call: Call[NewAutomaticTopUp, None] | Call[None, None]) -> AutomaticT
         payment_method=ids.encode("PM", found.primary.id) if found.primary else None,
         strikes=rule.strikes,
         try_after=rule.try_after,
+        next_at=rule.next_at,
         paused_for=rule.paused_for or None,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
@@ -21,6 +21,7 @@ from postmeter.events import operations as events
 from postmeter.kit.crash import crash_point
 from postmeter.kit.money import exact_minor, format_amount, from_minor, to_minor
 from postmeter.kit.refusals import BadInput, Conflict
+from postmeter.ledger import queries as ledger
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.models import PaymentMethod
 from postmeter.topups import operations, queries
@@ -34,6 +35,7 @@ STRIKES = 3  # A-34
 BACK_OFF = (timedelta(hours=1), timedelta(hours=12))  # after the first and the second strike
 ACTOR = "system"
 WATCH = "top_up"
+SCHEDULED = ("weekly", "monthly")
 NEEDS_CARDHOLDER = frozenset({"authentication_required"})  # terminal for a charge that nobody attends (A-33)
 
 
@@ -45,7 +47,11 @@ class WouldCharge(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a person sets: micro-units of the wallet's unit. `kind` is refill (add `amount`) or target (up to `amount`)."""
+    """What a person sets: micro-units of the wallet's unit.
+
+    `kind` is refill (add `amount`) or target (up to `amount`) below the threshold; weekly or monthly adds `amount` on Mondays or on
+    the first, if something was used since the last time, and has no threshold.
+    """
 
     enabled: bool
     threshold_micros: int
@@ -85,8 +91,9 @@ def save(
         None,
         "",
     )
+    automation.next_at = _next(automation, now) if rule.kind in SCHEDULED else None
     if rule.enabled and queries.has_bought(customer_id=customer_id):
-        need = _need(customer_id, wallet, automation)
+        need = _need(customer_id, wallet, automation, now)
         if need.amount_micros and need.amount_micros != accepts_charge_micros:
             amount = format_amount(need.amount_micros, wallet.unit)
             raise WouldCharge(
@@ -110,7 +117,7 @@ def save(
             "amount_micros": rule.amount_micros,
         },
     )
-    below = rule.threshold_micros if rule.enabled else None
+    below = rule.threshold_micros if rule.enabled and rule.kind not in SCHEDULED else None
     wallet_operations.watch(customer_id=customer_id, wallet=wallet, name=WATCH, below_micros=below)
     return automation
 
@@ -118,17 +125,17 @@ def save(
 def _check(rule: Rule, wallet: Wallet) -> None:
     if wallet.kind == "sandbox":
         raise BadInput("The sandbox is not bought for.", field="wallet", remedy="Choose the live wallet.")
-    if rule.kind not in ("refill", "target"):
-        raise BadInput("There is no such way to top up.", field="kind", remedy="Use refill or target.")
+    if rule.kind not in ("refill", "target", *SCHEDULED):
+        raise BadInput("There is no such way to top up.", field="kind", remedy="Use refill, target, weekly or monthly.")
     for name in ("threshold_micros", "amount_micros", "day_cap_micros", "month_cap_micros"):
         exact_minor(getattr(rule, name), wallet.unit, field=name.removesuffix("_micros"))
     least = format_amount(MINIMUM_MICROS, wallet.unit)
-    if rule.kind == "refill" and rule.amount_micros < MINIMUM_MICROS:
+    if rule.kind != "target" and rule.amount_micros < MINIMUM_MICROS:
         raise BadInput(f"The smallest purchase is {least}.", field="amount", remedy="Enter at least that much.")
     if rule.kind == "target" and rule.amount_micros < rule.threshold_micros + MINIMUM_MICROS:
         raise BadInput(f"The target is less than {least} above the threshold.", field="amount", remedy="Enter a higher target.")
     # What could never be charged would look armed and stay silent for ever (promises.md 1.6, a refill above its limit).
-    charge = rule.amount_micros if rule.kind == "refill" else rule.amount_micros - rule.threshold_micros
+    charge = rule.amount_micros - rule.threshold_micros if rule.kind == "target" else rule.amount_micros
     if rule.day_cap_micros < charge:
         raise BadInput("The cap per day is below a single top-up.", field="day_cap", remedy="Raise the cap or lower the amount.")
     if rule.month_cap_micros < rule.day_cap_micros:
@@ -152,8 +159,10 @@ def _intend(*, customer_id: int, wallet_id: int, now: datetime, trigger: int | N
     if automation is None or not automation.enabled or automation.paused_at:
         return None
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
-    need = _need(customer_id, wallet, automation)
+    need = _need(customer_id, wallet, automation, now)
     if not need.amount_micros or not queries.has_bought(customer_id=customer_id):
+        if _is_due(automation, now):
+            _go_on(automation, now)  # nothing was used: no charge this time
         _watch(customer_id, wallet, automation)
         return None
     if automation.top_up_id or (automation.try_after and now < automation.try_after):
@@ -212,6 +221,8 @@ def _draw(*, customer_id: int, top_up_id: int, now: datetime) -> int:
     if top_up.state == "succeeded":
         wallet = wallets.wallet(customer_id=customer_id, wallet_id=top_up.wallet_id)
         automation.strikes, automation.tried, automation.try_after = 0, [], None
+        if top_up.automatic and _is_due(automation, now):
+            _go_on(automation, now)
         if top_up.retry_of:
             # Somebody has paid what it could not: it goes on by itself (S-138, A-33).
             automation.paused_at, automation.paused_for = None, ""
@@ -232,7 +243,8 @@ def _draw(*, customer_id: int, top_up_id: int, now: datetime) -> int:
 @scoped
 def due(*, customer_id: int, now: datetime) -> list[int]:
     """The wallets whose automation waits for a time that has come."""
-    rows = Automation.objects.filter(customer_id=customer_id, enabled=True, paused_at=None, try_after__lte=now)
+    is_due = Q(try_after__lte=now) | Q(next_at__lte=now)
+    rows = Automation.objects.filter(is_due, customer_id=customer_id, enabled=True, paused_at=None)
     return [row.wallet_id for row in rows]
 
 
@@ -241,8 +253,9 @@ def customers_with_due(*, now: datetime) -> list[int]:
         return [
             row[0]
             for row in calls.rows(
-                "SELECT DISTINCT customer_id FROM topups_automation WHERE enabled AND paused_at IS NULL AND try_after <= %s",
-                [now],
+                """SELECT DISTINCT customer_id FROM topups_automation
+                   WHERE enabled AND paused_at IS NULL AND (try_after <= %s OR next_at <= %s)""",
+                [now, now],
             )
         ]
 
@@ -257,10 +270,13 @@ def _locked(customer_id: int, wallet_id: int) -> Automation | None:
     return Automation.objects.select_for_update().filter(customer_id=customer_id, wallet_id=wallet_id).first()
 
 
-def _need(customer_id: int, wallet: Wallet, automation: Automation) -> Need:
+def _need(customer_id: int, wallet: Wallet, automation: Automation, now: datetime) -> Need:
     """One charge closes the whole gap, and pays what is owed first (A-16, A-17)."""
     figures = queries.figures(customer_id=customer_id, wallet=wallet)
     balance = figures.posted_micros - figures.held_micros
+    if automation.kind in SCHEDULED:
+        is_wanted = _is_due(automation, now) and _has_used(customer_id, wallet, automation, now)
+        return Need(balance, figures.incoming_micros, figures.debt_micros, automation.amount_micros if is_wanted else 0)
     missing = automation.threshold_micros - balance - figures.incoming_micros
     amount = 0
     if missing > 0:
@@ -269,6 +285,36 @@ def _need(customer_id: int, wallet: Wallet, automation: Automation) -> Need:
         else:
             amount = max(MINIMUM_MICROS, _whole(missing + automation.amount_micros - automation.threshold_micros, wallet.unit))
     return Need(balance, figures.incoming_micros, figures.debt_micros, amount)
+
+
+def _is_due(automation: Automation, now: datetime) -> bool:
+    """Of a weekly or monthly one: has its day come?"""
+    return automation.next_at is not None and automation.next_at <= now
+
+
+def _go_on(automation: Automation, now: datetime) -> None:
+    automation.next_at = _next(automation, now)
+    automation.save()
+
+
+def _next(automation: Automation, now: datetime) -> datetime:
+    """The beginning of the next Monday, or of the next month, where the customer is."""
+    today = now.astimezone(ZoneInfo(customers.customer(customer_id=automation.customer_id).time_zone))
+    today = today.replace(hour=0, minute=0, second=0, microsecond=0)
+    if automation.kind == "weekly":
+        return today + timedelta(days=7 - today.weekday())
+    return (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _has_used(customer_id: int, wallet: Wallet, automation: Automation, now: datetime) -> bool:
+    """Whether anything was used since the last automatic top-up: without consumption no card is charged."""
+    rows = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, automatic=True, state="succeeded")
+    last = rows.order_by("-id").values_list("credited_at", flat=True).first()
+    usage = wallet_operations.accounts(customer_id=customer_id, wallet=wallet).usage
+    before, after = (
+        ledger.balance_at(customer_id=customer_id, account_id=usage, at=at) for at in (last or automation.changed_at, now)
+    )
+    return after > before
 
 
 def _whole(micros: int, unit: str) -> int:
@@ -297,6 +343,8 @@ def _over_cap(
 
 def _watch(customer_id: int, wallet: Wallet, automation: Automation) -> None:
     """Watch for the threshold, unless the balance is below it and what is missing is under way: then its end looks again."""
+    if automation.kind in SCHEDULED:
+        return
     figures = queries.figures(customer_id=customer_id, wallet=wallet)
     if automation.enabled and figures.posted_micros - figures.held_micros >= automation.threshold_micros:
         wallet_operations.watch(customer_id=customer_id, wallet=wallet, name=WATCH, below_micros=automation.threshold_micros)

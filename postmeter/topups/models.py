@@ -49,7 +49,15 @@ class Automation(CustomerRow):
     wallet_id = models.BigIntegerField()
     enabled = models.BooleanField()
     threshold_micros = models.BigIntegerField()
-    kind = models.TextField(choices=[("refill", "Add this amount"), ("target", "Up to this balance")])
+    kind = models.TextField(
+        choices=[
+            ("refill", "Add this amount"),
+            ("target", "Up to this balance"),
+            ("weekly", "Add this amount every Monday"),
+            ("monthly", "Add this amount on the first of the month"),
+        ]
+    )
+    next_at = models.DateTimeField(null=True)  # of a weekly or monthly one: when it is due
     amount_micros = models.BigIntegerField()
     day_cap_micros = models.BigIntegerField()
     month_cap_micros = models.BigIntegerField()
@@ -75,4 +83,5 @@ class Automation(CustomerRow):
         ]
         indexes = [
             models.Index(fields=["customer_id", "try_after"], condition=models.Q(enabled=True), name="topups_automation_due"),
+            models.Index(fields=["customer_id", "next_at"], condition=models.Q(enabled=True), name="topups_automation_next"),
         ]

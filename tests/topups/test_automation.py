@@ -1,8 +1,9 @@
 """Automatic top-up: it charges when it was asked to, once, for the whole gap; and nobody when anything is uncertain."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -145,20 +146,7 @@ def test_one_charge_closes_the_whole_gap(harbour: Clinic) -> None:  # A-17, Lago
 
 def test_what_is_owed_is_paid_by_the_same_charge_and_once(harbour: Clinic) -> None:  # A-17
     save(harbour, kind="target", amount_micros=50 * MICROS)
-    with scope.customer(harbour.id):
-        accounts = wallets.accounts(customer_id=harbour.id, wallet=harbour.pool)
-        ledger.take(
-            customer_id=harbour.id,
-            now=timezone.now(),
-            id=calls.next_id(),
-            debt_id=calls.next_id(),
-            wallet_id=accounts.wallet,
-            receivable_id=accounts.receivable,
-            target_id=accounts.usage,
-            amount_micros=33 * MICROS,
-            code="late_fee",
-            ref_id=1,
-        )
+    use(harbour, 33 * MICROS)
     jobs()
     [bought] = automatic(harbour)
     assert (bought.amount_micros, bought.why["debt_micros"]) == (53 * MICROS, 3 * MICROS)
@@ -379,3 +367,70 @@ def heal(clinic: Clinic, method: PaymentMethod) -> None:
 
 def method_of(clinic: Clinic, top_up: TopUp) -> int:
     return queries.bought(customer_id=clinic.id, top_up_id=top_up.id).method.id
+
+
+def test_a_weekly_top_up_comes_on_monday_if_something_was_used(harbour: Clinic) -> None:
+    monday = save(harbour, kind="weekly", threshold_micros=0).next_at
+    assert monday is not None
+    assert (monday.astimezone(ZoneInfo("America/New_York")).weekday(), monday.astimezone(ZoneInfo("America/New_York")).hour) == (
+        0,
+        0,
+    )
+    react(harbour, monday)
+    assert automatic(harbour) == [], "nothing was used"
+    assert state(harbour).next_at == monday + timedelta(days=7)
+    use(harbour, 2 * MICROS)
+    react(harbour, monday + timedelta(days=6))
+    assert automatic(harbour) == [], "its day has not come"
+    for _ in range(3):
+        react(harbour, monday + timedelta(days=7))
+        jobs()
+    [bought] = automatic(harbour)
+    assert (bought.state, bought.amount_micros, bought.why["kind"]) == ("succeeded", 20 * MICROS, "weekly")
+
+
+def test_a_monthly_top_up_that_is_declined_goes_on_to_the_next_card_and_charges_once(stage: Stage, cast: Cast) -> None:
+    clinic = cast.clinic(credit_micros=0)
+    saved_card(stage, clinic, DECLINED)
+    good = saved_card(stage, clinic)
+    auto_charge(clinic, good)
+    buy(clinic, good, 30)
+    first = save(clinic, kind="monthly").next_at
+    assert first is not None
+    assert first.astimezone(ZoneInfo("America/New_York")).day == 1
+    use(clinic, 2 * MICROS)
+    react(clinic, first)
+    follow_all(clinic, first)
+    react(clinic, first + timedelta(days=1))
+    assert [bought.state for bought in automatic(clinic)] == ["failed", "succeeded"]
+    assert state(clinic).next_at > first + timedelta(days=27)
+
+
+def react(clinic: Clinic, at: datetime) -> None:
+    """The worker's round at that time."""
+    for wallet_id in automation.due(customer_id=clinic.id, now=at):
+        automation.react(customer_id=clinic.id, wallet_id=wallet_id, now=at)
+
+
+def follow_all(clinic: Clinic, at: datetime) -> None:
+    for _ in range(3):
+        for bought in automatic(clinic):
+            automation.follow(customer_id=clinic.id, top_up_id=bought.id, now=at)
+
+
+def use(clinic: Clinic, micros: int) -> None:
+    """Something that is charged, beyond holds."""
+    with scope.customer(clinic.id):
+        accounts = wallets.accounts(customer_id=clinic.id, wallet=clinic.pool)
+        ledger.take(
+            customer_id=clinic.id,
+            now=timezone.now(),
+            id=calls.next_id(),
+            debt_id=calls.next_id(),
+            wallet_id=accounts.wallet,
+            receivable_id=accounts.receivable,
+            target_id=accounts.usage,
+            amount_micros=micros,
+            code="late_fee",
+            ref_id=1,
+        )

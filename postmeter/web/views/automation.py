@@ -28,11 +28,18 @@ class AutomationForm(forms.Form):
 
     enabled = forms.BooleanField(label="Automatic low balance top-ups", required=False)
     threshold = forms.CharField(
-        label="When the balance falls below", help_text="What is held for messages under way counts as spent."
+        label="When the balance falls below",
+        required=False,
+        help_text="What is held for messages under way counts as spent. Weekly and monthly top-ups have no threshold.",
     )
     kind = forms.ChoiceField(
         label="Then",
-        choices=[("refill", "Add the amount below"), ("target", "Fill up to the amount below")],
+        choices=[
+            ("refill", "Add the amount below"),
+            ("target", "Fill up to the amount below"),
+            ("weekly", "Every Monday instead: add the amount below, if something was used"),
+            ("monthly", "Every first of the month instead: the same"),
+        ],
         widget=forms.RadioSelect,
     )
     amount = forms.CharField(help_text="If the balance is far below, one charge closes the whole gap.")
@@ -48,6 +55,11 @@ class AutomationForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if not cleaned.get("threshold"):
+            if cleaned.get("kind") in automation.SCHEDULED:
+                cleaned["threshold"] = "0"
+            else:
+                self.add_error("threshold", ValidationError("Write the amount, such as 10.00."))
         for name in set(AMOUNTS) & set(cleaned):
             try:
                 cleaned[name] = parse_amount(cleaned[name], self.unit, field=name)
