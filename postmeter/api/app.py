@@ -27,6 +27,7 @@ from postmeter.api import (
     price_lists,
     quotes,
     reference,
+    statements,
     top_ups,
     transactions,
     wallets,
@@ -51,6 +52,7 @@ _ROOMS = (
     payment_methods,
     invoices,
     price_lists,
+    statements,
 )
 ENDPOINTS = [each for room in _ROOMS for each in vars(room).values() if isinstance(each, HTTPRouteHandler)]
 OPERATIONS: list[Operation] = [each.opt["operation"] for each in ENDPOINTS]

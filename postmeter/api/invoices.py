@@ -1,6 +1,6 @@
 """Invoices, as data and as the PDF that was mailed."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -33,12 +33,20 @@ class Invoice(msgspec.Struct, kw_only=True):
 
     id: Annotated[str, Meta(examples=["IN0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
     number: str
-    kind: str
+    kind: Annotated[str, Meta(description="invoice, receipt, usage_invoice, credit_note")]
+    title: Annotated[str, Meta(description="What it calls itself.", examples=["Tax invoice"])]
     currency: str
     net: Amount
     tax: Amount
     total: Amount
+    tax_name: Annotated[str, Meta(description="Empty where no tax is charged.", examples=["GST"])]
+    tax_percent: Annotated[str, Meta(examples=["10", "25.5"])]
+    tax_category: Annotated[str, Meta(description="UNCL5305: S standard, AE reverse charge, G export, O outside the scope.")]
     lines: list[InvoiceLine]
+    supplied_from: date | None
+    supplied_until: date | None
+    credits: Annotated[str | None, Meta(description="The invoice that a credit note corrects.")]
+    reason: str | None
     issued_at: datetime
 
 
@@ -110,6 +118,7 @@ def _shape(row: models.Invoice) -> Invoice:
         id=public_ids().encode("IN", row.id),
         number=operations.number_of(row),
         kind=row.kind,
+        title=pdf.title(row),
         currency=row.currency,
         net=decimal_string(row.net_micros),
         tax=decimal_string(row.tax_micros),
@@ -118,5 +127,12 @@ def _shape(row: models.Invoice) -> Invoice:
             InvoiceLine(description=line["description"], quantity=line["quantity"], total=decimal_string(line["total_micros"]))
             for line in row.lines
         ],
+        tax_name=row.tax["name"],
+        tax_percent=decimal_string(row.tax["rate_ppm"] * 100),
+        tax_category=row.tax["category"],
+        supplied_from=row.supplied_from,
+        supplied_until=row.supplied_until,
+        credits=public_ids().encode("IN", row.credits_id) if row.credits_id else None,
+        reason=row.reason or None,
         issued_at=row.issued_at,
     )

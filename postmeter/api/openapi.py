@@ -94,6 +94,8 @@ def _parameters(operation: Operation, queries: dict[str, Any]) -> list[dict[str,
     if operation.of:
         pattern = f"^{operation.of}[0-9a-f]{{32}}$"
         found.append({"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}})
+    for name, pattern in operation.parts.items():
+        found.append({"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{pattern}$"}})
     if operation.query:
         for name, schema in queries[operation.query.__name__]["properties"].items():
             schema = dict(schema)

@@ -5,6 +5,7 @@ on the loop and must not.
 """
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,6 +54,7 @@ class Call(Generic[B, Q]):
     body: B
     query: Q
     id: int
+    parts: dict[str, str]  # of the path, besides the id
     key: Key | None
     now: datetime
     door: Door
@@ -84,6 +86,7 @@ class Operation:
     status: int
     answer: Any
     of: str  # the prefix of the id in the path
+    parts: dict[str, str]  # what else stands in the path, by name, with the pattern that it has
     body: Reader[Any] | None
     query: type | None
     key_required: bool
@@ -107,6 +110,7 @@ def operation(
     answer: Any,
     status: int = 200,
     of: str = "",
+    parts: dict[str, str] | None = None,
     body: type | None = None,
     query: type | None = None,
     key_required: bool = False,
@@ -130,6 +134,7 @@ def operation(
             status,
             answer,
             of,
+            parts or {},
             Reader(body) if body else None,
             query,
             key_required,
@@ -144,7 +149,7 @@ def operation(
             return cast(ASGIApp, await _run(request, described, function))
 
         handle.__name__ = function.__name__
-        route = path.replace("{id}", "{id:str}")
+        route = re.sub(r"\{(\w+)\}", r"{\1:str}", path)
         return HTTPRouteHandler(
             route, http_method=cast(Any, method), status_code=status, request_max_body_size=largest, opt={"operation": described}
         )(handle)
@@ -204,7 +209,8 @@ async def _call(
                 field="Idempotency-Key",
                 remedy="Send a new UUID with each purchase, and the same one to repeat it.",
             )
-    return Call(caller, body, query, id_, key, now, door)
+    parts = {name: request.path_params[name] for name in operation.parts}
+    return Call(caller, body, query, id_, parts, key, now, door)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ listed, so that nobody has to search whether a fact is heard.
 
 from postmeter.invoicing import tasks as invoicing
 from postmeter.notifications import tasks as notifications
+from postmeter.statements import tasks as statements
 from postmeter.topups import tasks as topups
 
 REACTIONS = {
@@ -48,6 +49,8 @@ REACTIONS = {
     "price_list.changed": [],
     "price_list.created": [],
     "quote.made": [],
+    "statement.closed": [statements.mail_statement],
+    "statement.mailed": [],
     "top_up.failed": [topups.follow],
     "top_up.started": [],
     "top_up.succeeded": [topups.follow, notifications.look_after_top_up],

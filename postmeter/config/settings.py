@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "postmeter.messaging",
     "postmeter.topups",
     "postmeter.notifications",
+    "postmeter.statements",
     "postmeter.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",

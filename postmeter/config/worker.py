@@ -31,13 +31,15 @@ from postmeter.messaging import reconcile  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
 from postmeter.messaging.operations import quote as quotes  # noqa: E402
 from postmeter.notifications import rounds as notifications  # noqa: E402
+from postmeter.statements import operations as statements  # noqa: E402
+from postmeter.statements import usage  # noqa: E402
 from postmeter.topups import automation  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
 RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
-FORGET_SECONDS, NOTICES_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 6 * 3600.0
+FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 3600.0, 6 * 3600.0
 
 
 def defer(job: Any, customer_id: int, event_id: int) -> None:
@@ -90,6 +92,16 @@ def notices_round() -> int:
     return 0
 
 
+def months_round() -> int:
+    """Close the months that are over, and invoice their use where tax is due at use. Always 0: once an hour is enough."""
+    close_old_connections()
+    now = timezone.now()
+    for customer_id in customers.every_customer():
+        statements.close_due(customer_id=customer_id, now=now)
+        usage.bill_due(customer_id=customer_id, now=now)
+    return 0
+
+
 def partitions_round() -> int:
     """Keep partitions ready for the coming weeks."""
     close_old_connections()
@@ -139,6 +151,7 @@ async def run() -> None:
         asyncio.create_task(_every(AUTOMATION_SECONDS, sync_to_async(automation_round, thread_sensitive=False), "automation")),
         asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),
         asyncio.create_task(_every(NOTICES_SECONDS, sync_to_async(notices_round, thread_sensitive=False), "notices")),
+        asyncio.create_task(_every(MONTHS_SECONDS, sync_to_async(months_round, thread_sensitive=False), "months")),
         asyncio.create_task(_every(PARTITIONS_SECONDS, sync_to_async(partitions_round, thread_sensitive=False), "partitions")),
     ]
     async with app.with_connector(app.connector.get_worker_connector()).open_async() as jobs_app:

@@ -1,9 +1,14 @@
 """Reads of invoices."""
 
 from collections.abc import Collection
+from datetime import date, datetime
 
+from django.db.models import QuerySet, Sum
+
+from postmeter.customers import queries as customers
 from postmeter.db.scope import scoped
-from postmeter.invoicing.models import Invoice
+from postmeter.invoicing import tax
+from postmeter.invoicing.models import Invoice, Kind, Seller
 from postmeter.kit.refusals import NotFound
 
 
@@ -31,3 +36,49 @@ def credit_notes(*, customer_id: int, invoice_id: int) -> list[Invoice]:
 @scoped
 def invoices_named(*, customer_id: int, invoice_ids: Collection[int]) -> dict[int, Invoice]:
     return {row.id: row for row in Invoice.objects.filter(customer_id=customer_id, id__in=invoice_ids)}
+
+
+def seller() -> Seller | None:
+    """Who issues documents; None on an install that is not set up yet."""
+    return Seller.objects.filter(id=1).first()
+
+
+@scoped
+def rule_changes(*, customer_id: int, after: date, before: date) -> list[date]:
+    """The days between the two on which a tax rule begins that may concern this customer."""
+    country = customers.customer(customer_id=customer_id).country
+    return tax.changes(Seller.objects.get(id=1).tax_scheme, country=country, after=after, before=before)
+
+
+@scoped
+def of_use(*, customer_id: int, first: date) -> Invoice | None:
+    """The tax invoice of the use from this day on."""
+    return Invoice.objects.filter(customer_id=customer_id, kind=Kind.USAGE_INVOICE, subject_id=int(f"{first:%Y%m%d}")).first()
+
+
+@scoped
+def used_until(*, customer_id: int) -> date | None:
+    """The last day whose use was invoiced."""
+    latest = Invoice.objects.filter(customer_id=customer_id, kind=Kind.USAGE_INVOICE).order_by("-supplied_until").first()
+    return latest.supplied_until if latest else None
+
+
+@scoped
+def covered(*, customer_id: int, currency: str, before: datetime, first: date) -> tuple[int, int]:
+    """What was bought before that moment, and what of it tax invoices cover: those of purchases, and of use before `first`.
+
+    Less what credit notes took back of purchases; a note on an invoice of use does not make the use untaxed again.
+    """
+    documents = Invoice.objects.filter(customer_id=customer_id, currency=currency)
+
+    def total(*kinds: Kind) -> int:
+        issued = documents.filter(kind__in=kinds, issued_at__lt=before)
+        notes = documents.filter(credits_id__in=issued.values("id"), issued_at__lt=before)
+        return _sum(issued) - _sum(notes)
+
+    use = documents.filter(kind=Kind.USAGE_INVOICE, supplied_until__lt=first)
+    return total(Kind.INVOICE, Kind.RECEIPT), total(Kind.INVOICE) + _sum(use)
+
+
+def _sum(documents: QuerySet[Invoice]) -> int:
+    return int(documents.aggregate(sum=Sum("total_micros"))["sum"] or 0)

@@ -61,10 +61,10 @@ def treatment(seller: Seller, *, country: str, tax_id: str, on: date) -> Treatme
     return Treatment("none")
 
 
-def changes(scheme: str, *, after: date, before: date) -> list[date]:
-    """The days between the two on which some rule of the scheme begins."""
-    days = TaxRule.objects.filter(scheme=scheme, valid_from__gt=after, valid_from__lt=before).values_list("valid_from", flat=True)
-    return sorted(set(days))
+def changes(scheme: str, *, country: str, after: date, before: date) -> list[date]:
+    """The days between the two on which some rule of the scheme begins that may concern a buyer of that country."""
+    rules = TaxRule.objects.filter(scheme=scheme, country__in=[country, "EU", "*"], valid_from__gt=after, valid_from__lt=before)
+    return sorted(set(rules.values_list("valid_from", flat=True)))
 
 
 def included_tax(total_micros: int, rate_ppm: int, currency: str) -> int:

@@ -61,7 +61,7 @@ def stranger(client: "TestClient[Any]") -> Caller:
 
 
 def press(who: Caller, operation: Operation, id_: str = "") -> Any:
-    path = operation.path.replace("{id}", id_)
+    path = operation.path.replace("{id}", id_).replace("{month}", f"{at():%Y-%m}")
     bodies = {
         "send_message": BODY,
         "send_batch": {"messages": [BODY]},

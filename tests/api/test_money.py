@@ -1,11 +1,17 @@
 """Wallets, statements, purchases, invoices and prices over REST."""
 
 import itertools
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from litestar.testing import TestClient
 
 from postmeter.kit.money import MICROS
-from tests.api.conftest import Caller
-from tests.cast import Cast, number
+from postmeter.statements import operations as statements
+from tests.api.conftest import Caller, caller
+from tests.cast import Cast, at, number
 from tests.journeys.shop import DECLINED_LATER, saved_card
 from tests.stage import Stage
 
@@ -127,3 +133,20 @@ def test_prices_are_what_messages_cost(api: Caller) -> None:
     assert (sent["price"], sent["fee"]) == (rates["1"]["price"], rates["1"]["fee"])
     inbound = api.get(f"/v1/price-lists/{mine['id']}?direction=in").json()
     assert [rate["price"] for rate in inbound["data"]] == ["0.0075"]
+
+
+def test_a_month_of_a_wallet_adds_up_and_tells_its_hash_once_it_is_closed(cast: Cast, client: "TestClient[Any]") -> None:
+    clinic = cast.clinic(credit_micros=30_000_000)
+    api = caller(client, clinic)
+    wallet = api.get("/v1/wallets").json()["data"][0]["id"]
+    zone = ZoneInfo("America/New_York")
+    this = f"{at().astimezone(zone):%Y-%m}"
+    month = api.get(f"/v1/wallets/{wallet}/statements/{this}").json()
+    assert (month["opening"], month["closing"], month["movements"], month["sha256"]) == ("0", "30", 1, None)
+    assert month["groups"] == [{"code": "adjustment", "count": 1, "amount": "30"}]
+    assert [(day["amount"], day["balance"]) for day in month["days"]] == [("30", "30")]
+    soon = at().astimezone(zone).replace(day=1) + timedelta(days=34)
+    [closed] = statements.close_due(customer_id=clinic.id, now=soon)
+    assert api.get(f"/v1/wallets/{wallet}/statements/{this}").json()["sha256"] == closed.sha256
+    for wrong in ("2026-13", "november", "2099-01"):
+        assert api.get(f"/v1/wallets/{wallet}/statements/{wrong}").status_code == 422

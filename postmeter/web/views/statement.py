@@ -21,6 +21,9 @@ from postmeter.kit.money import MICROS
 from postmeter.kit.phone import for_people
 from postmeter.ledger.queries import Line
 from postmeter.messaging import queries as messaging
+from postmeter.statements import documents, months
+from postmeter.statements import queries as statements
+from postmeter.statements.queries import MESSAGES, SINGLY, Month, words_of
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
 from postmeter.web import cursors
@@ -29,16 +32,6 @@ from postmeter.web.session import MemberRequest, member_page
 PER_PAGE = 200
 CSV_AT_ONCE = 5_000
 CSV_AT_MOST = 200_000
-# What moved the balance, in words: for one movement and for several.
-WORDS = {
-    "sms": ("Text message", "text messages"),
-    "refund": ("Given back: not delivered", "messages given back: not delivered"),
-    "top_up": ("Top-up", "top-ups"),
-    "adjustment": ("Adjustment", "adjustments"),
-    "play_money": ("Play money", "amounts of play money"),
-}
-MESSAGES = ("sms", "refund")  # so many that they are summed by day
-SINGLY = tuple(code for code in WORDS if code not in MESSAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +93,7 @@ def statement(request: MemberRequest) -> HttpResponse:
         shown = _each(customer_id, lines[:PER_PAGE])
     else:
         shown = [
-            Shown(row.day, None, _words(row.code, row.count), _url(row.code, row.ref_id, row.count), row.amount_micros,
+            Shown(row.day, None, words_of(row.code, row.count), _url(row.code, row.ref_id, row.count), row.amount_micros,
                   row.balance_micros, row.count > 1)
             for row in days.sums
         ]  # fmt: skip
@@ -120,6 +113,7 @@ def statement(request: MemberRequest) -> HttpResponse:
             "each": each,
             "next_after": older,
             "first_page": not request.GET.get("after"),
+            "months": _months(request, wallet),
             "debt": wallets.balance(customer_id=customer_id, wallet=wallet).debt_micros,
         },
     )
@@ -139,13 +133,49 @@ def statement_csv(request: MemberRequest) -> HttpResponse:
     return answer
 
 
+@require_safe
+@member_page(permission=permissions.READ_BALANCE)
+def month_pdf(request: MemberRequest, month: str) -> HttpResponse:
+    """GET /credit/statement/2026-11.pdf: sums by day, and the hash of the closed month."""
+    found = _month(request, month)
+    answer = HttpResponse(documents.pdf_of(found), content_type="application/pdf")
+    answer["Content-Disposition"] = f'inline; filename="{documents.name_of(found, "pdf")}"'
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@require_safe
+@member_page(permission=permissions.READ_BALANCE)
+def month_csv(request: MemberRequest, month: str) -> HttpResponse:
+    """GET /credit/statement/2026-11.csv: every movement; of a closed month the file whose hash was mailed."""
+    found = _month(request, month)
+    answer = HttpResponse(b"".join(documents.csv_of(found)), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{documents.name_of(found, "csv")}"'
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+def _month(request: MemberRequest, month: str) -> Month:
+    customer_id = request.seat.customer_id
+    wallet = wallets.pool(customer_id=customer_id)
+    return statements.month(customer_id=customer_id, wallet_id=wallet.id, month=months.read(month), now=timezone.now())
+
+
+def _months(request: MemberRequest, wallet: Wallet) -> list[dict[str, Any]]:
+    """The month that it is, and those that are closed."""
+    closed = statements.statements(customer_id=request.seat.customer_id, wallet_id=wallet.id)
+    this = timezone.localdate().replace(day=1)
+    shown = [{"month": row.month, "written": months.written(row.month), "closed": row} for row in closed]
+    return [{"month": this, "written": months.written(this), "closed": None}, *shown]
+
+
 def _csv_rows(customer_id: int, wallet: Wallet, period: Period, zone: ZoneInfo) -> Iterator[Sequence[csv.Cell]]:
     after, written = None, 0
     while lines := _lines(customer_id, wallet, period, after, CSV_AT_ONCE):
         for line in lines:
             time_text = line.at.astimezone(zone).isoformat(sep=" ", timespec="seconds")
             amount, balance = Decimal(line.amount_micros) / MICROS, Decimal(line.balance_micros) / MICROS
-            yield time_text, _words(line.code, 1), _concerns(line.code, line.ref_id), amount, balance
+            yield time_text, words_of(line.code, 1), _concerns(line.code, line.ref_id), amount, balance
         after, written = lines[-1].id, written + len(lines)
         if written >= CSV_AT_MOST:
             yield "", f"This file ends after {CSV_AT_MOST} lines. Choose a shorter period for the rest.", "", None, None
@@ -182,16 +212,11 @@ def _each(customer_id: int, lines: Sequence[Line]) -> list[Shown]:
     shown = []
     for line in lines:
         text = texts.get(line.ref_id)
-        words = _words(line.code, 1) + (f" to {for_people(text.recipient)}" if text else "")
+        words = words_of(line.code, 1) + (f" to {for_people(text.recipient)}" if text else "")
         shown.append(
             Shown(None, line.at, words, _url(line.code, line.ref_id, 1), line.amount_micros, line.balance_micros, unfold=False)
         )
     return shown
-
-
-def _words(code: str, count: int) -> str:
-    one, many = WORDS.get(code, (code.replace("_", " ").capitalize(),) * 2)
-    return one if count == 1 else f"{count:,} {many}"
 
 
 def _url(code: str, ref_id: int, count: int) -> str:
