@@ -6,9 +6,10 @@ from datetime import date, datetime
 from django.db.models import QuerySet, Sum
 
 from postmeter.customers import queries as customers
+from postmeter.db import scope
 from postmeter.db.scope import scoped
 from postmeter.invoicing import tax
-from postmeter.invoicing.models import Invoice, Kind, Seller
+from postmeter.invoicing.models import Invoice, Kind, Seller, TaxRule
 from postmeter.kit.refusals import NotFound
 
 
@@ -41,6 +42,21 @@ def invoices_named(*, customer_id: int, invoice_ids: Collection[int]) -> dict[in
 def seller() -> Seller | None:
     """Who issues documents; None on an install that is not set up yet."""
     return Seller.objects.filter(id=1).first()
+
+
+def tax_rules(*, scheme: str) -> list[TaxRule]:
+    """The rules of a scheme, by country and day."""
+    return list(TaxRule.objects.filter(scheme=scheme).order_by("country", "buyer", "valid_from"))
+
+
+def numbered(number: str) -> Invoice:
+    """The document of any customer that has this printed number: for the operator. Raises NotFound."""
+    series, _, count = number.partition("-")
+    with scope.every_customer():
+        found = Invoice.objects.filter(series=series, number=int(count)).first() if count.isdecimal() else None
+    if found is None:
+        raise NotFound(f"There is no document {number}.")
+    return found
 
 
 @scoped
