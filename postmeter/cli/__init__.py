@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "Start everything: database, web and API, worker, simulator.",
     "prepare": "Bring the database up to this version; load the demo once.",
     "verify": "Recompute every balance, hold and total from the rows.",
+    "customer": "Open customers, and say how far they may be overdrawn.",
     "ledger": "Look at accounts, transfers and statements.",
     "seller": "Who issues invoices, and under which tax rules.",
     "demo": "Play the whole journey without a browser, in an instance of its own.",

@@ -21,7 +21,7 @@ def command() -> None:
 @click.argument("customer")
 def accounts(customer: str) -> None:
     """Every account, with the balance that its rows come to."""
-    found = _customer(customer)
+    found = customer_named(customer)
     from postmeter.kit.money import decimal_string
     from postmeter.ledger import queries as ledger
 
@@ -57,7 +57,7 @@ def statement(customer: str, account: int | None, since: datetime | None, until:
 
 
 def _statement(customer: str, account: int | None, since: datetime | None, until: datetime | None, *, totals: bool) -> None:
-    found = _customer(customer)
+    found = customer_named(customer)
     from postmeter.kit.money import decimal_string
     from postmeter.kit.refusals import NotFound
     from postmeter.ledger import queries as ledger
@@ -87,7 +87,8 @@ def _statement(customer: str, account: int | None, since: datetime | None, until
         )
 
 
-def _customer(text: str) -> "Customer":
+def customer_named(text: str) -> "Customer":
+    """A customer by its number or its id. Raises BadInput, NotFound."""
     connect()
     from postmeter.customers.models import Customer
     from postmeter.db import scope

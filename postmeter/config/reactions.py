@@ -55,5 +55,6 @@ REACTIONS = {
     "top_up.started": [],
     "top_up.succeeded": [topups.follow, notifications.look_after_top_up],
     "wallet.fell": [topups.react, notifications.look],
+    "wallet.limit_changed": [],
     "wallet.opened": [notifications.open_alerts],
 }

@@ -1,5 +1,6 @@
 """Every write about customers, members and keys."""
 
+import re
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import available_timezones
@@ -14,11 +15,13 @@ from postmeter.db import calls
 from postmeter.db.scope import customer as customer_scope
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.kit.money import MINOR_DIGITS
 from postmeter.kit.phone import countries
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 
 API_KEY_REVOKED = "api_key_revoked"  # the channel on which doors that remember keys hear which one to forget
 NAME_AT_MOST, ADDRESS_AT_MOST, ADDRESS_LINES_AT_MOST, TAX_ID_AT_MOST = 200, 500, 8, 50  # characters; lines
+_SENDER = re.compile(r"\+[1-9]\d{6,14}")
 LIVE_KEYS_AT_MOST = 2  # of one name: the old one and its successor, so that keys can be changed without a pause
 
 
@@ -41,8 +44,14 @@ def create_customer(
     tax_id: str = "",
     plan: str = "standard",
 ) -> Customer:
-    """Open a customer. Raises BadInput for an unknown zone."""
+    """Open a customer whose texts come from `sender` (E.164). Raises BadInput with its field, Conflict for a number in use."""
     _must_be_zone(time_zone)
+    name, email, country = _line(name, NAME_AT_MOST, field="name"), _email(email), _country(country)
+    address, tax_id = _address(address), _line(tax_id, TAX_ID_AT_MOST, field="tax_id", optional=True)
+    if currency not in MINOR_DIGITS:
+        raise BadInput("That is no currency.", field="currency", remedy="Write its three letters, such as USD.")
+    if not _SENDER.fullmatch(sender):
+        raise BadInput("That is no telephone number.", field="sender", remedy="Write it with + and its country code.")
     customer_id = calls.next_id()
     with customer_scope(customer_id):
         customer = Customer(

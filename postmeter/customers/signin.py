@@ -6,6 +6,7 @@ from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -28,11 +29,16 @@ class AddKeyForm(AddWebAuthnForm):
 
 def invite(request: HttpRequest, *, email: str, customer: str, inviter: str) -> None:
     """Mail a new member where to sign in; who has no password yet gets the link that sets one (it works for three days)."""
-    user, adapter = User.objects.get(email=email.strip().lower()), get_adapter(request)
+    user = User.objects.get(email=email.strip().lower())
+    link, is_new = first_link(user), not user.has_usable_password()
+    facts = {"user": user, "customer": customer, "inviter": inviter, "link": link, "is_new": is_new}
+    get_adapter(request).send_mail("account/email/invitation", user.email, facts)
+
+
+def first_link(user: User) -> str:
+    """Where a person begins: signing in, or setting their first password (that link works for three days, once)."""
     if user.has_usable_password():
-        link = request.build_absolute_uri(reverse("account_login"))
-    else:
-        token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
-        link = adapter.get_reset_password_from_key_url(f"{user_pk_to_url_str(user)}-{token}")
-    facts = {"user": user, "customer": customer, "inviter": inviter, "link": link, "is_new": not user.has_usable_password()}
-    adapter.send_mail("account/email/invitation", user.email, facts)
+        return f"{settings.PUBLIC_URL}{reverse('account_login')}"
+    token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
+    key = {"uidb36": user_pk_to_url_str(user), "key": token}
+    return f"{settings.PUBLIC_URL}{reverse('account_reset_password_from_key', kwargs=key)}"

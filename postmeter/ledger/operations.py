@@ -82,6 +82,12 @@ def hold(
 
 
 @scoped
+def set_limit(*, customer_id: int, account_id: int, limit_micros: int) -> bool:
+    """Let an account be overdrawn by this much. False, and nothing changes, where more than that is used already."""
+    return bool(calls.value("SELECT ledger_set_limit(%s, %s, %s)", [customer_id, account_id, limit_micros]))
+
+
+@scoped
 def watch(*, customer_id: int, account_id: int, name: str, below_micros: int | None) -> None:
     """Have the fact `wallet.fell` recorded once when what is there and not held falls below this; None ends the watch.
 

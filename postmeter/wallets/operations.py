@@ -6,10 +6,12 @@ from datetime import datetime
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
-from postmeter.kit.refusals import BadInput
+from postmeter.kit.money import MICROS, format_amount
+from postmeter.kit.refusals import BadInput, Conflict
 from postmeter.ledger import operations as ledger
 from postmeter.wallets.models import Wallet
 
+LIMIT_AT_MOST = 1_000_000 * MICROS
 CREDITED = frozenset({ledger.Word.OK, ledger.Word.EXISTS})
 
 
@@ -88,6 +90,28 @@ def credit(
     )
     assert word in CREDITED, f"credit refused: {word}"
     return word is ledger.Word.OK
+
+
+@scoped
+def set_limit(*, customer_id: int, wallet: Wallet, limit_micros: int, actor: str, now: datetime) -> None:
+    """Let a customer go below zero by at most this much (S-095, S-096; A-39: by default not at all).
+
+    Raises BadInput, and Conflict where more than that is used or promised already.
+    """
+    if not 0 <= limit_micros <= LIMIT_AT_MOST:
+        raise BadInput("That is no limit.", field="limit", remedy=f"Use 0 to {format_amount(LIMIT_AT_MOST, wallet.unit)}.")
+    if wallet.kind == "sandbox":
+        raise BadInput("The sandbox has no overdraft.", field="wallet", remedy="Choose the live wallet.")
+    if not ledger.set_limit(customer_id=customer_id, account_id=wallet.account_id, limit_micros=limit_micros):
+        raise Conflict("More than that is used already.", field="limit", remedy="Have it paid first, or set a higher limit.")
+    events.record(
+        "wallet.limit_changed",
+        customer_id=customer_id,
+        subject_id=wallet.id,
+        now=now,
+        actor=actor,
+        data={"limit_micros": limit_micros},
+    )
 
 
 @scoped

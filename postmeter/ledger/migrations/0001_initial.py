@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL((SQL / "functions.sql").read_text(), migrations.RunSQL.noop),
         function("ledger_open(bigint, text, text, bigint, boolean, text)"),
         function("ledger_set_watch(bigint, bigint, text, bigint)"),
+        function("ledger_set_limit(bigint, bigint, bigint)"),
         function("ledger_hold(bigint, timestamptz, bigint, bigint, text, timestamptz, bigint[], bigint[], bigint[], boolean)"),
         function("ledger_resolve(bigint, timestamptz, bigint[], text[], bigint[])"),
         function("ledger_post(bigint, timestamptz, bigint[], bigint[], bigint[], bigint[], text[], bigint[], boolean)"),

@@ -58,6 +58,16 @@ BEGIN
         WHERE customer_id = p_customer_id AND id = p_account;
 END $$;
 
+-- Sets how far an account may be overdrawn. Says false, and changes nothing, where more than that is used already.
+CREATE FUNCTION ledger_set_limit(p_customer_id bigint, p_account bigint, p_limit bigint)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE ledger_account SET limit_micros = p_limit
+        WHERE customer_id = p_customer_id AND id = p_account AND limited AND normal = 'credit'
+            AND credits_posted - debits_posted - debits_pending + p_limit >= 0;
+    RETURN FOUND;
+END $$;
+
 -- Holds against one account: a prefix of the list is accepted, as far as the money goes.
 -- p_fresh: the ids are new, so none can have been held before.
 -- Words: ok, exists (the same id was held before), exceeds_available, bad_amount.
