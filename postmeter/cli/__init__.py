@@ -13,6 +13,7 @@ COMMANDS = {
     "prepare": "Bring the database up to this version; load the demo once.",
     "verify": "Recompute every balance, hold and total from the rows.",
     "customer": "Open customers, and say how far they may be overdrawn.",
+    "prices": "Set prices from a table.",
     "ledger": "Look at accounts, transfers and statements.",
     "seller": "Who issues invoices, and under which tax rules.",
     "demo": "Play the whole journey without a browser, in an instance of its own.",

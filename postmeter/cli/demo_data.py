@@ -38,8 +38,6 @@ RATES = [
     ("91", "IN", 8_300, 0),
     ("972", "IL", 72_000, 0),
 ]
-# Charged when a carrier took it, given back when the fault was on the carriers' side (A-50); by final status and class of error.
-PAYABLE = {"undelivered": True, "undelivered:unreachable": False, "undelivered:unknown": False, "undelivered:internal": False}
 PEOPLE = [
     ("master@demo.example", "Morgan Reyes", [Role.MASTER]),
     ("billing@demo.example", "Billie Okafor", [Role.BILLING_ADMIN]),
@@ -73,7 +71,7 @@ def load() -> int:
     )
     with scope.every_customer():
         price_list = rating.create_price_list(
-            name="Standard", plan="standard", currency="USD", payable=PAYABLE, now=now, actor="operator"
+            name="Standard", plan="standard", currency="USD", payable=rating.USUAL_PAYABLE, now=now, actor="operator"
         )
         rating.set_rates(price_list=price_list, new=_rates(), valid_from=now - timedelta(days=1), now=now, actor="operator")
     customer = customers.create_customer(

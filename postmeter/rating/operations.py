@@ -10,6 +10,14 @@ from postmeter.kit.refusals import BadInput
 from postmeter.rating import queries
 from postmeter.rating.models import EVERYBODY, PriceList, Rate
 
+# Charged when a carrier took it, given back when the fault was on the carriers' side (A-50); by final status and class of error.
+USUAL_PAYABLE = {
+    "undelivered": True,
+    "undelivered:unreachable": False,
+    "undelivered:unknown": False,
+    "undelivered:internal": False,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class NewRate:

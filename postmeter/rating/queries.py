@@ -50,10 +50,15 @@ def forget() -> None:
     _cache.clear()
 
 
+def plan_list(*, plan: str) -> PriceList | None:
+    """The list of a plan, for operators; the caller holds the scope."""
+    return PriceList.objects.filter(customer_id=EVERYBODY, plan=plan).order_by("-id").first()
+
+
 @scoped
 def price_list_of(*, customer_id: int, plan: str) -> PriceList:
     own = PriceList.objects.filter(customer_id=customer_id).order_by("-id").first()
-    found = own or PriceList.objects.filter(customer_id=EVERYBODY, plan=plan).order_by("-id").first()
+    found = own or plan_list(plan=plan)
     if found is None:
         raise NotFound("There is no price list for this plan.", remedy="Ask your account manager.")
     return found
