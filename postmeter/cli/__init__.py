@@ -16,6 +16,7 @@ COMMANDS = {
     "prices": "Set prices from a table.",
     "ledger": "Look at accounts, transfers and statements.",
     "seller": "Who issues invoices, and under which tax rules.",
+    "wire": "Import bank statements; decide whose money it is.",
     "demo": "Play the whole journey without a browser, in an instance of its own.",
     "bench": "Measure, and write bench/latest.json.",
 }

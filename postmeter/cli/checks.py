@@ -59,4 +59,8 @@ def verify_all(progress: Callable[[int, int], None] | None = None) -> Report:
         report.customers += 1
         if progress:
             progress(position + 1, len(customer_ids))
+    for name, statement in topups.OPERATOR_CHECKS.items():
+        with scope.every_customer():
+            rows = calls.rows(f"SELECT * FROM ({statement}) wrong LIMIT 20")  # noqa: S608
+        report.checks.append(Check("wires", name, statement, len(customer_ids), [(int(row[0] or 0), row[1:]) for row in rows]))
     return report

@@ -57,4 +57,5 @@ REACTIONS = {
     "wallet.fell": [topups.react, notifications.look],
     "wallet.limit_changed": [],
     "wallet.opened": [notifications.open_alerts],
+    "wire.credited": [],
 }

@@ -33,13 +33,14 @@ from postmeter.messaging.operations import quote as quotes  # noqa: E402
 from postmeter.notifications import rounds as notifications  # noqa: E402
 from postmeter.statements import operations as statements  # noqa: E402
 from postmeter.statements import usage  # noqa: E402
-from postmeter.topups import automation  # noqa: E402
+from postmeter.topups import automation, wires  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
 RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
 FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 3600.0, 6 * 3600.0
+WIRES_SECONDS = 60.0
 
 
 def defer(job: Any, customer_id: int, event_id: int) -> None:
@@ -57,6 +58,12 @@ def payments_round() -> int:
     return sum(
         topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments()
     )
+
+
+def wires_round() -> int:
+    """Credit bank transfers whose import died before it had credited them (A-35)."""
+    close_old_connections()
+    return wires.credit_matched(now=timezone.now())
 
 
 def automation_round() -> int:
@@ -148,6 +155,7 @@ async def run() -> None:
         asyncio.create_task(_every(RELAY_SECONDS, sync_to_async(relay_round, thread_sensitive=False), "relay")),
         asyncio.create_task(_every(SWEEP_SECONDS, sweep, "sweep")),
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
+        asyncio.create_task(_every(WIRES_SECONDS, sync_to_async(wires_round, thread_sensitive=False), "wires")),
         asyncio.create_task(_every(AUTOMATION_SECONDS, sync_to_async(automation_round, thread_sensitive=False), "automation")),
         asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),
         asyncio.create_task(_every(NOTICES_SECONDS, sync_to_async(notices_round, thread_sensitive=False), "notices")),

@@ -44,6 +44,16 @@ def shared(table: str, *, may: str = READ) -> migrations.RunPython:
     return migrations.RunPython(forwards, migrations.RunPython.noop)
 
 
+def operators(table: str, *, may: str = WRITE) -> migrations.RunPython:
+    """A table of the operator, without a customer: only who may see every customer reaches it (`scope.every_customer`)."""
+
+    def forwards(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
+        roles = roles_of(str(editor.connection.settings_dict["NAME"]))
+        editor.execute(f'GRANT {may} ON {table} TO "{roles.every}"')
+
+    return migrations.RunPython(forwards, migrations.RunPython.noop)
+
+
 def function(signature: str) -> migrations.RunPython:
     """Let the application call a function and nobody else."""
 

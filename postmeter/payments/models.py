@@ -1,6 +1,8 @@
 """Payment methods and payments. Cards never touch us: a token, a brand, four digits and an expiry."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.expressions import RawSQL
 
 from postmeter.db.models import CustomerRow
 from postmeter.payments.states import PaymentState
@@ -99,4 +101,94 @@ class Payment(CustomerRow):
                 condition=models.Q(state__in=["created", "calling", "processing", "requires_action", "unknown"]),
                 name="payments_payment_open",
             )
+        ]
+
+
+class WireReference(CustomerRow):
+    """What a customer writes on bank transfers to a wallet, so that we know whose money it is (ISO 11649)."""
+
+    wallet_id = models.BigIntegerField()
+    unit = models.TextField()  # the wallet's: money of another currency needs a person
+    reference = models.TextField()
+    method_id = models.BigIntegerField()  # what its payments are named after; it is never charged
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "payments_wire_reference"
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "wallet_id"], name="payments_wire_reference_wallet"),
+            models.UniqueConstraint(fields=["customer_id", "reference"], name="payments_wire_reference_once"),
+        ]
+        indexes = [models.Index(fields=["reference"], name="payments_wire_reference_find")]
+
+
+class BankAccount(models.Model):
+    """An account of the operator that customers transfer money to. Everybody may read it."""
+
+    id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
+    currency = models.CharField(max_length=3)
+    account = models.TextField()  # IBAN or number, letters and digits only
+    also = ArrayField(models.TextField(), default=list)  # other names that statements have for it
+    holder = models.TextField()
+    bank = models.TextField(blank=True, default="")
+    bic = models.TextField(blank=True, default="")
+    note = models.TextField(blank=True, default="")  # what a payer must know besides, such as a routing number
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "payments_bank_account"
+        constraints = [models.UniqueConstraint(fields=["account", "currency"], name="payments_bank_account_once")]
+
+
+class BankEntry(models.Model):
+    """An entry of a bank's statement that may be a customer's money. No customer's login reads it: most of it is nobody's yet.
+
+    `matched`: it is known whose it is, and the credit follows. `queued`: a person must look, and `queued_for` says why.
+    """
+
+    id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
+    bank_account_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    amount_micros = models.BigIntegerField()
+    direction = models.TextField(choices=[("credit", "Money in"), ("debit", "Money out")])
+    booked_on = models.DateField()
+    valued_on = models.DateField()
+    bank_ref = models.TextField(blank=True, default="")
+    texts = ArrayField(models.TextField())
+    payer = models.TextField(blank=True, default="")
+    reference = models.TextField(blank=True, default="")  # the payment reference in its texts, whether we know it or not
+    digest = models.TextField()  # of what tells it from others where the bank names none of them
+    source = models.TextField()  # camt.053, mt940, …
+    file_name = models.TextField()
+    file_digest = models.TextField()
+    place = models.TextField()
+    imported_by = models.TextField()
+    imported_at = models.DateTimeField()
+    state = models.TextField(choices=[(s, s.title()) for s in ("matched", "queued", "credited", "dismissed")])
+    queued_for = models.TextField(blank=True, default="")
+    customer_id = models.BigIntegerField(null=True)
+    wallet_id = models.BigIntegerField(null=True)
+    decided_by = models.TextField(blank=True, default="")
+    decided_at = models.DateTimeField(null=True)
+    decision = models.TextField(blank=True, default="")  # the reason that the person gave
+
+    class Meta:
+        db_table = "payments_bank_entry"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount_micros__gt=0), name="payments_bank_entry_positive"),
+            # The second wall behind the lock on the account: what is the same in everything is there once in a file.
+            models.UniqueConstraint(
+                fields=["bank_account_id", "digest", "bank_ref", "file_digest", "place"], name="payments_bank_entry_place"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["matched", "credited"])
+                | models.Q(customer_id__isnull=False, wallet_id__isnull=False, direction="credit"),
+                name="payments_bank_entry_has_its_wallet",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["bank_account_id", "valued_on"], name="payments_bank_entry_day"),
+            models.Index(
+                fields=["state", "id"], condition=models.Q(state__in=["matched", "queued"]), name="payments_bank_entry_open"
+            ),
         ]

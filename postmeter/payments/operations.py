@@ -231,6 +231,41 @@ def create(
     return payment
 
 
+@scoped
+def received(
+    *,
+    customer_id: int,
+    method_id: int,
+    gateway: str,
+    ref: str,
+    purpose: str,
+    subject_id: int,
+    amount_micros: int,
+    currency: str,
+    actor: str,
+    now: datetime,
+) -> Payment:
+    """Write down money that nobody was asked for and that is there: a bank transfer. Once for each `ref` of the gateway."""
+    payment = Payment(
+        customer_id=customer_id,
+        id=calls.next_id(),
+        method_id=method_id,
+        gateway=gateway,
+        gateway_ref=ref,
+        purpose=purpose,
+        subject_id=subject_id,
+        amount_micros=amount_micros,
+        currency=currency,
+        state=PaymentState.SUCCEEDED,
+        created_by=actor,
+        created_at=now,
+        changed_at=now,
+    )
+    payment.save(force_insert=True)
+    events.record("payment.succeeded", customer_id=customer_id, subject_id=payment.id, now=now, actor=actor)
+    return payment
+
+
 def call(
     *, customer_id: int, payment_id: int, return_url: str, off_session: bool, now: datetime, again: bool = False
 ) -> Outcome | None:

@@ -181,7 +181,7 @@ def settle(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime
         return False
     top_up = _top_up(customer_id, payment.subject_id)
     if payment.state == PaymentState.SUCCEEDED:
-        _credit(customer_id, top_up, payment.gateway, now)
+        credit(customer_id, top_up, payment.gateway, now)
     elif payment.state in (PaymentState.DECLINED, PaymentState.CANCELLED):
         TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(state="failed")
         events.record("top_up.failed", customer_id=customer_id, subject_id=top_up.id, now=now, data={"code": outcome.code})
@@ -189,7 +189,8 @@ def settle(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime
     return True
 
 
-def _credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> None:
+def credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> None:
+    """The success of a top-up whose payment has succeeded, in that transaction: credit, invoice and facts."""
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=top_up.wallet_id)
     wallet_operations.credit(
         customer_id=customer_id,

@@ -169,7 +169,36 @@ def _bought(customer_id: int, rows: list[TopUp]) -> list[Bought]:
     ]
 
 
-# Each check is a query that returns the rows that are wrong.
+# Each check is a query that returns the rows that are wrong, the customer first. These are about no single one.
+OPERATOR_CHECKS = {
+    "every bank entry that is credited is one payment and one credit, of its amount, and no wire is anything else": """
+        SELECT coalesce(e.customer_id, w.customer_id) AS customer, e.id AS entry, w.payment,
+            e.amount_micros AS arrived, w.amount_micros AS paid, w.moved
+        FROM (SELECT id, customer_id, amount_micros, currency, wallet_id FROM payments_bank_entry WHERE state = 'credited') e
+        FULL JOIN (
+            SELECT p.customer_id, p.id AS payment, p.gateway_ref, p.amount_micros, p.currency, t.wallet_id,
+                (SELECT sum(l.amount_micros) FROM ledger_transfer l
+                 JOIN ledger_account a ON a.customer_id = l.customer_id AND a.id = l.debit_account_id
+                 WHERE l.customer_id = p.customer_id AND a.kind = 'clearing:wire' AND l.ref_id = t.id AND NOT l.pending) AS moved
+            FROM payments_payment p LEFT JOIN topups_topup t ON t.customer_id = p.customer_id AND t.payment_id = p.id
+            WHERE p.gateway = 'wire') w
+        ON w.gateway_ref = e.id::text
+        WHERE (e.customer_id, e.amount_micros, e.currency, e.wallet_id)
+            IS DISTINCT FROM (w.customer_id, w.amount_micros, w.currency::text, w.wallet_id)
+        OR w.moved IS DISTINCT FROM e.amount_micros""",
+    "credited bank entries come to what the ledger took from the banks, in each currency": """
+        SELECT 0 AS customer, currency, sum(credited) AS credited, sum(moved) AS moved FROM (
+            SELECT currency::text, amount_micros::numeric AS credited, 0::numeric AS moved
+            FROM payments_bank_entry WHERE state = 'credited'
+            UNION ALL
+            SELECT a.unit, 0, CASE WHEN l.debit_account_id = a.id THEN l.amount_micros ELSE -l.amount_micros END
+            FROM ledger_account a JOIN ledger_transfer l
+            ON l.customer_id = a.customer_id AND a.id IN (l.debit_account_id, l.credit_account_id) AND NOT l.pending
+            WHERE a.kind = 'clearing:wire') both_sides
+        GROUP BY currency HAVING sum(credited) <> sum(moved)""",
+}
+
+# And these are about one.
 CHECKS = {
     "every payment that succeeded is one credit and one invoice, of its amount": """
         SELECT p.id, p.amount_micros, t.state, credit.amount, i.total_micros FROM payments_payment p

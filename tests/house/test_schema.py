@@ -14,6 +14,8 @@ SHARED = {
     "invoicing_tax_rule": "the law, the same for all",
     "invoicing_exchange_rate": "what a euro costs, the same for all",
     "db_partitioned": "which tables get partitions",
+    "payments_bank_account": "the operator's accounts, which every customer may read and pay to",
+    "payments_bank_entry": "the operator's statements: most entries are nobody's yet, and no customer's login reads them",
     "django_cache": "rate limits that hold across processes",
 }
 OF_LIBRARIES = re.compile(r"account_|auth_|django_|mfa_|procrastinate_")
@@ -162,6 +164,17 @@ def test_the_application_owns_nothing_and_appends_to_what_is_immutable(catalog: 
     ):
         for right in ("UPDATE", "DELETE", "TRUNCATE"):
             assert catalog.rows("SELECT has_table_privilege(%s, %s, %s)", app, table, right) == [(False,)], (table, right)
+
+
+def test_no_customers_login_reads_what_banks_told_the_operator(catalog: Catalog) -> None:
+    app = catalog.rows("SELECT rolname FROM pg_roles WHERE rolname = current_database() || '_app'")[0][0]
+    for table, rights in {"payments_bank_entry": [], "payments_bank_account": ["SELECT"]}.items():
+        may = [
+            right
+            for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
+            if catalog.rows("SELECT has_table_privilege(%s, %s, %s)", app, table, right) == [(True,)]
+        ]
+        assert may == rights
 
 
 def test_the_schema_needs_no_extension(catalog: Catalog) -> None:

@@ -28,6 +28,12 @@ def react(**facts: Any) -> None:
     automation.react(now=timezone.now(), **facts)
 
 
+def import_wires(*, account: str, text: str) -> None:
+    from postmeter.topups import wires
+
+    wires.import_statement(file_name="day", data=text.encode(), account=account, actor="operator", now=timezone.now())
+
+
 def start_setup(*, customer_id: int, url: str) -> None:
     from postmeter.payments import operations as payments
 
@@ -53,6 +59,11 @@ def sweep(*, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    {"buy": buy, "react": react, "start_setup": start_setup, "send_list": send_list, "sweep": sweep}[sys.argv[1]](
-        **json.loads(sys.argv[2])
-    )
+    {
+        "buy": buy,
+        "react": react,
+        "import_wires": import_wires,
+        "start_setup": start_setup,
+        "send_list": send_list,
+        "sweep": sweep,
+    }[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -19,15 +19,18 @@ from postmeter.messaging import queries as messages
 from postmeter.notifications import operations as notifications
 from postmeter.notifications.queries import notices
 from postmeter.payments import queries as payments
+from postmeter.payments import wires
 from postmeter.payments.operations import finish_setup
 from postmeter.topups import automation
 from postmeter.topups import operations as topups
 from postmeter.topups import queries as top_up_queries
+from postmeter.topups import wires as credit_by_wire
 from postmeter.topups.automation import Rule
 from tests.cast import FEE, PRICE, Clinic, number
 from tests.journeys.house import House, assert_all_is_right, crash_points
 from tests.journeys.shop import saved_card, visit_card_page
 from tests.journeys.test_first_journey import dispatch_all
+from tests.payments.bank import Arrived, Bank
 from tests.stage import until
 
 BUYING = [
@@ -38,6 +41,13 @@ BUYING = [
     "topups.outcome_written",
 ]
 AUTOMATIC = ["topups.automatic_intent_written", "payments.calling_written", "payments.gateway_answered"]
+IMPORTING_WIRES = [
+    "topups.wires_written",
+    "topups.wire_uncommitted",
+    "topups.wire_uncommitted:2",
+    "topups.wire_credited",
+    "topups.wire_credited:2",
+]
 ADDING_A_CARD = ["payments.setup_written", "payments.setup_answered"]
 HEARING_OF_MONEY = ["topups.outcome_uncommitted", "callbacks.event_written"]
 HEARING_OF_A_CARD = ["payments.card_read", "callbacks.event_written"]
@@ -58,7 +68,7 @@ MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sen
 TELLING = ["notifications.mail_sent"]
 
 EVERYWHERE = [
-    *(BUYING + AUTOMATIC + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
+    *(BUYING + AUTOMATIC + IMPORTING_WIRES + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
     *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING + TELLING),
 ]
 
@@ -110,6 +120,24 @@ def test_an_automatic_top_up_that_dies_charges_once_and_is_followed(house: House
     automation.follow(customer_id=harbour.id, top_up_id=bought.id, now=timezone.now())
     assert harbour.posted == before + 20 * MICROS
     assert len(house.charges(harbour)) == 2
+    assert_all_is_right(house, harbour)
+
+
+@pytest.mark.parametrize("heals", ["worker", "again"])
+@pytest.mark.parametrize("point", IMPORTING_WIRES)
+def test_an_import_that_dies_credits_each_entry_once(house: House, harbour: Clinic, point: str, heals: str) -> None:  # A-35
+    bank = Bank(account=f"DE{harbour.id:020d}{IMPORTING_WIRES.index(point)}{heals}")
+    wires.set_account(account=bank.account, currency="USD", holder="Northlight Messaging")
+    told = credit_by_wire.instructions(customer_id=harbour.id, wallet_id=harbour.pool.id, now=timezone.now())
+    before = harbour.posted
+    text = bank.mt940(*(Arrived(amount, (told.reference,)) for amount in ("20.00", "30.00", "30.00"))).decode()
+    house.die("import_wires", {"account": bank.account, "text": text}, crash_at=point)
+    if heals == "worker":
+        house.start_worker()
+        until(lambda: harbour.posted == before + 80 * MICROS, "the worker to credit what was written", house.said)
+        house.stop_worker()
+    assert house.act("import_wires", {"account": bank.account, "text": text}).returncode == 0
+    assert harbour.posted == before + 80 * MICROS
     assert_all_is_right(house, harbour)
 
 

@@ -3,8 +3,9 @@
 import re
 
 from postmeter.payments.wire import camt, mt940, table
-from postmeter.payments.wire.entry import MAX_BYTES, BadStatement, Reading
-from postmeter.payments.wire.table import Layout
+from postmeter.payments.wire.entry import MAX_BYTES, Reading
+from postmeter.payments.wire.entry import BadStatement as BadStatement
+from postmeter.payments.wire.table import Layout as Layout
 
 _MT940 = re.compile(rb"^\s*(\{1:|:[0-9]{2}[A-Z]?:|:NS:)", re.MULTILINE)
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")

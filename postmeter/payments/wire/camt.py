@@ -18,16 +18,14 @@ _OPENING, _CLOSING = ("OPBD", "PRCD"), ("CLBD",)
 def read(data: bytes, name: str) -> Reading:
     """Read a camt.053 or camt.054. Refuses BadStatement: not well-formed, DTDs and entities, interim reports, no money."""
     root = _parsed(data, name)
-    for tag, (kind, item) in KINDS.items():
-        message = next(_all(root, tag), None)
-        if message is not None:
-            break
-    else:
+    message = next((child for child in root if _local(child) in KINDS), None)
+    if message is None:
         inside = ", ".join(_local(child) for child in root) or "nothing"
         raise BadStatement(
             f"{name} is neither a camt.053 nor a camt.054: it has {inside}.",
             remedy="Import booked statements; interim reports (camt.052) tell of money that may not come.",
         )
+    kind, item = KINDS[_local(message)]
     statements = list(_all(message, item))
     if not statements:
         raise BadStatement(f"{name} has no statement in it.", remedy="Ask the bank for the file anew.")

@@ -1,5 +1,6 @@
 """SWIFT statements (MT940), as banks really write them. Each entry is read by itself, so that none swallows the next."""
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from typing import Any
 import mt940
 
 from postmeter.payments.wire.entry import BadStatement, Direction, Entry, Reading, micros_of, own_reference, unbalanced
+
+# What it cannot read becomes a refusal of ours; its log would repeat payers' names and texts.
+logging.getLogger("mt940").setLevel(logging.CRITICAL)
 
 _TAG = re.compile(r":([0-9]{2}[A-Z]?|NS):")
 _ENDS = ("62F", "62M", "64", "65")  # what stands after the entries of a statement
@@ -157,7 +161,7 @@ def _account(statement: _Statement) -> tuple[str, str]:
 
 
 def _balance(text: str, where: str) -> int | None:
-    """"C231105EUR1234,50" in micro-units."""
+    """ "C231105EUR1234,50" in micro-units."""
     found = re.match(r"([CD])[0-9 ]{6}([A-Z]{3})([0-9]*),?([0-9]*)", text)
     if not found:
         return None

@@ -20,7 +20,16 @@ HEADERS = {
     "account": ("account", "account number", "iban", "auftragskonto"),
     "reference": ("bank reference", "transaction id", "transaction reference", "reference id", "bankreferenz"),
     "payer": ("payer", "payer name", "name", "counterparty", "from", "auftraggeber", "beguenstigter/zahlungspflichtiger"),
-    "text": ("remittance", "remittance information", "description", "details", "reference", "text", "narrative", "verwendungszweck"),
+    "text": (
+        "remittance",
+        "remittance information",
+        "description",
+        "details",
+        "reference",
+        "text",
+        "narrative",
+        "verwendungszweck",
+    ),
 }
 NEEDED = ("booked", "text")
 _ISO, _DOTTED = re.compile(r"(\d{4})-(\d\d)-(\d\d)"), re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}|\d\d)")
