@@ -26,7 +26,7 @@ def reference_of(serial: int) -> str:
 
 def written(reference: str) -> str:
     """In groups of four, as it is printed: "RF18 5390 0754 7034"."""
-    return iso11649.format(reference)
+    return str(iso11649.format(reference))
 
 
 def found(texts: Iterable[str]) -> tuple[str, ...]:
