@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from postmeter.api import (
     alerts,
     automatic_top_ups,
+    bank_transfers,
     batches,
     errors,
     invoices,
@@ -46,6 +47,7 @@ _ROOMS = (
     quotes,
     wallets,
     automatic_top_ups,
+    bank_transfers,
     alerts,
     transactions,
     top_ups,

@@ -13,6 +13,7 @@ from postmeter.customers.models import Role
 from postmeter.db import calls, scope
 from postmeter.invoicing.models import Seller
 from postmeter.kit.money import MICROS
+from postmeter.payments import wires
 from postmeter.rating import operations as rating
 from postmeter.wallets import operations as wallets
 
@@ -68,6 +69,14 @@ def load() -> int:
             "tax_scheme": "au_gst",
             "email": "billing@northlight.example",
         },
+    )
+    wires.set_account(
+        account="US64SVBKUS6S3300958879",
+        currency="USD",
+        holder="Northlight Messaging Pty Ltd",
+        bank="Example Harbour Bank",
+        bic="EXHBUS6S",
+        note="From within the United States: routing number 021000021, account 3300958879.",
     )
     with scope.every_customer():
         price_list = rating.create_price_list(

@@ -9,6 +9,7 @@ from postmeter.web.theme import choose_theme
 from postmeter.web.views import (
     alerts,
     automation,
+    bank_transfer,
     credit,
     details,
     invoices,
@@ -55,6 +56,7 @@ urlpatterns += [  # credit
     path("credit/top-ups/<TU:top_up_id>/give-up/", credit.give_up_top_up, name="top-up-give-up"),
     path("credit/top-ups/<TU:top_up_id>/retry/", retry.retry, name="top-up-retry"),
     path("credit/confirm/<str:token>/", retry.confirm, name="top-up-confirm-link"),
+    path("credit/bank-transfer/", bank_transfer.bank_transfer, name="bank-transfer"),
     path("credit/automatic/", automation.automatic, name="automatic"),
     path("credit/alerts/", alerts.alerts, name="alerts"),
     path("credit/statement/", statement.statement, name="statement"),

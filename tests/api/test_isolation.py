@@ -11,6 +11,7 @@ from postmeter.api.operation import Operation
 from postmeter.customers.permissions import SCOPES
 from postmeter.db import calls
 from postmeter.db.public_ids import public_ids
+from postmeter.payments import wires
 from postmeter.topups import operations as topups
 from tests.api.conftest import Caller, caller
 from tests.cast import Cast, at, number
@@ -42,6 +43,7 @@ def full(stage: Stage, client: "TestClient[Any]") -> tuple[Caller, dict[str, str
     )
     wallet = mine.get("/v1/wallets").json()["data"][0]["id"]
     mine("PUT", f"/v1/wallets/{wallet}/automatic-top-up", json=RULE)
+    wires.set_account(account="DE89370400440532013000", currency="USD", holder="Northlight Messaging")
     return mine, {
         "SM": mine.post("/v1/messages", BODY).json()["id"],
         "BA": mine.post("/v1/batches", {"messages": [BODY]}).json()["id"],
