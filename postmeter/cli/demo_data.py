@@ -91,7 +91,7 @@ def load() -> int:
         time_zone="America/New_York",
         sender="+15550100000",
         now=now,
-        address="7 Quay Road\nPortland, ME 04101\nUSA",
+        address="7 Quay Road\nPortland, ME 04101",
     )
     password = secrets.token_urlsafe(12)
     with scope.customer(customer.id):
