@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -98,8 +98,8 @@ def pdf_of(month: Month) -> bytes:
                 "month": f"{month.month:%B %Y}",
                 "unit": unit,
                 "zone": month.time_zone,
-                "since": f"{month.since.astimezone(zone):%d %B %Y %H:%M}",
-                "until": f"{month.until.astimezone(zone):%d %B %Y %H:%M}",
+                "since": f"{month.since.astimezone(zone):%d %B %Y}",
+                "until": f"{(month.until - timedelta(seconds=1)).astimezone(zone):%d %B %Y}",
                 "opening": format_amount(month.opening_micros, unit),
                 "closing": format_amount(month.closing_micros, unit),
                 "groups": [[group.words, format_amount(group.amount_micros, unit)] for group in month.groups],
