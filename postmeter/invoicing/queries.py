@@ -53,7 +53,9 @@ def numbered(number: str) -> Invoice:
     """The document of any customer that has this printed number: for the operator. Raises NotFound."""
     series, _, count = number.partition("-")
     with scope.every_customer():
-        found = Invoice.objects.filter(series=series, number=int(count)).first() if count.isascii() and count.isdecimal() else None
+        found = (
+            Invoice.objects.filter(series=series, number=int(count)).first() if count.isascii() and count.isdecimal() else None
+        )
     if found is None:
         raise NotFound(f"There is no document {number}.")
     return found

@@ -1,8 +1,10 @@
 """What people keep and look up: statement, invoices, prices."""
 
+import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.test import Client
 
@@ -13,6 +15,7 @@ from postmeter.kit.money import MICROS
 from postmeter.ledger import operations as ledger
 from postmeter.rating import operations as rating
 from postmeter.rating.models import EVERYBODY
+from postmeter.statements import operations as statements
 from postmeter.wallets import operations as wallets
 from tests.cast import Cast, Clinic, at
 from tests.invoicing.sellers import bought, settle_in
@@ -144,6 +147,20 @@ def test_the_pages_of_an_invoice_and_its_credit_note_lead_to_each_other(cast: Ca
     on_note = browser.get(places[invoicing.number_of(note)]).content.decode()
     assert places[invoicing.number_of(invoice)] in on_note
     assert browser.get(f"{places[invoicing.number_of(note)]}pdf/").content.startswith(b"%PDF")
+
+
+def test_a_closed_month_is_listed_with_its_hash_and_its_file_has_it(cast: Cast, signed_in: SignedIn) -> None:
+    clinic = cast.clinic(credit_micros=20 * MICROS)
+    this = at().astimezone(ZoneInfo("America/New_York")).replace(day=1)
+    [closed] = statements.close_due(customer_id=clinic.id, now=this + timedelta(days=34))
+    browser = signed_in(clinic.master)
+    assert closed.sha256 in browser.get("/credit/statement/").content.decode()
+    file = browser.get(f"/credit/statement/{this:%Y-%m}.csv")
+    assert hashlib.sha256(file.content).hexdigest() == closed.sha256
+    assert browser.get(f"/credit/statement/{this:%Y-%m}.pdf").content.startswith(b"%PDF")
+    for wrong in ("2026-13", "2099-01", "x"):
+        assert browser.get(f"/credit/statement/{wrong}.pdf").status_code == 422
+    assert Client().get(f"/credit/statement/{this:%Y-%m}.csv").status_code == 302
 
 
 def test_anybody_sees_the_price_list_and_members_see_their_own(cast: Cast, signed_in: SignedIn) -> None:
