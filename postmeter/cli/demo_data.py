@@ -71,12 +71,12 @@ def load() -> int:
         },
     )
     wires.set_account(
-        account="US64SVBKUS6S3300958879",
+        account="000123456789",
         currency="USD",
         holder="Northlight Messaging Pty Ltd",
         bank="Example Harbour Bank",
         bic="EXHBUS6S",
-        note="From within the United States: routing number 021000021, account 3300958879.",
+        note="Routing number 000000000. This is a demo: do not transfer anything.",
     )
     with scope.every_customer():
         price_list = rating.create_price_list(
