@@ -12,6 +12,7 @@ from postmeter.kit.money import format_amount
 from postmeter.kit.refusals import Conflict, NotFound
 from postmeter.payments import queries as payments
 from postmeter.topups import operations, queries
+from postmeter.topups.automation import SCHEDULED
 from postmeter.topups.models import Automation, TopUp
 from postmeter.topups.operations import Purchase
 from postmeter.wallets import queries as wallets
@@ -68,9 +69,14 @@ def full_words(*, customer_id: int, top_up_id: int) -> str:
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=failed.wallet_id)
     figures = queries.figures(customer_id=customer_id, wallet=wallet)
     balance = figures.posted_micros - figures.held_micros
-    rule = Automation.objects.filter(customer_id=customer_id, wallet_id=wallet.id, enabled=True).first()
+    rules = Automation.objects.filter(customer_id=customer_id, wallet_id=wallet.id, enabled=True).exclude(kind__in=SCHEDULED)
+    rule = rules.first()
     if rule and failed.automatic and balance + figures.incoming_micros >= rule.threshold_micros:
-        return f"The balance is already {format_amount(balance, wallet.unit)}, above your threshold. Charge anyway?"
+        already = f"The balance is already {format_amount(balance, wallet.unit)}"
+        if balance < rule.threshold_micros:
+            coming = format_amount(figures.incoming_micros, wallet.unit)
+            already = f"The balance is {format_amount(balance, wallet.unit)} and {coming} is on its way"
+        return f"{already}, above your threshold. Charge anyway?"
     later = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, created_at__gt=failed.created_at)
     other = later.exclude(state="failed").exclude(retry_of=failed.id).order_by("-id").first()
     if other:
@@ -82,6 +88,7 @@ def full_words(*, customer_id: int, top_up_id: int) -> str:
 @scoped
 def _intend(*, customer_id: int, top_up_id: int, method_id: int | None, actor: str, now: datetime, charge_anyway: bool) -> TopUp:
     failed = _failed(customer_id, top_up_id)
+    _wait_for_others(failed)
     payment = payments.payment(customer_id=customer_id, payment_id=failed.payment_id)
     is_new = not TopUp.objects.filter(customer_id=customer_id, retry_of=failed.id).exists()
     words = full_words(customer_id=customer_id, top_up_id=top_up_id) if is_new and not charge_anyway else ""
@@ -97,6 +104,15 @@ def _intend(*, customer_id: int, top_up_id: int, method_id: int | None, actor: s
         now=now,
         retry_of=failed.id,
     )
+
+
+def _wait_for_others(failed: TopUp) -> None:
+    """Whoever else buys for this wallet because of a failure, by retry or by rule, comes before or after, so that each sees the
+    other's purchase: two answers to one gap would fill it twice (A-31).
+    """
+    of_wallet = {"customer_id": failed.customer_id, "wallet_id": failed.wallet_id}
+    list(TopUp.objects.select_for_update().filter(state="failed", **of_wallet).order_by("id"))
+    list(Automation.objects.select_for_update().filter(**of_wallet))
 
 
 def _failed(customer_id: int, top_up_id: int) -> TopUp:

@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from postmeter.db.public_ids import public_ids
 from postmeter.payments import queries
 from postmeter.payments.states import PaymentState
 from tests.browser.test_buying import apart, sign_in
 from tests.cast import Cast, Clinic
+from tests.journeys.shop import DECLINED_LATER, saved_card
 from tests.payments.cards import a_card, attempt, look
 from tests.stage import Stage
+from tests.topups.test_buying_twice import buy
 
 pytestmark = pytest.mark.browser
 
@@ -82,3 +85,26 @@ def test_cards_in_every_health_are_readable_by_everybody(
     page.wait_for_selector("text=may be charged automatically")
     assert apart(lambda: look(off)).auto_charge
     assert complaints == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_the_question_of_a_retry_is_readable_by_everybody(
+    chromium: Any, stage: Stage, cast: Cast, width: int, scheme: str
+) -> None:
+    # S-137 A-31
+    clinic = apart(lambda: cast.clinic(credit_micros=0))
+    failed = apart(lambda: buy(clinic, saved_card(stage, clinic, DECLINED_LATER).id).top_up)
+    apart(lambda: buy(clinic, saved_card(stage, clinic).id))
+    page = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+    sign_in(page, stage, clinic)
+    page.goto(f"{stage.url}/payments/")
+    page.click("main >> text=Retry")
+    assert page.url.endswith(f"/credit/top-ups/{public_ids().encode('TU', failed.id)}/retry/")
+    assert "$20.00 was bought since then; the balance is $20.00. Charge anyway?" in page.inner_text("main")
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.check("text=•••• 4242")
+    page.click("text=OK, charge $20.00")
+    page.wait_for_selector("text=$20.00 of credit added")
+    assert apart(lambda: clinic.available) == 40_000_000

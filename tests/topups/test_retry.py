@@ -1,7 +1,9 @@
 """Retry: what failed is tried again by a person, once, and not by accident."""
 
+from collections.abc import Callable
 from threading import Barrier, Thread
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from django.core import mail
@@ -20,7 +22,8 @@ from postmeter.payments import operations
 from postmeter.payments import queries as payments
 from postmeter.payments.health import Health, health
 from postmeter.payments.models import PaymentMethod
-from postmeter.topups import queries
+from postmeter.topups import automation, queries
+from postmeter.topups import operations as purchases
 from postmeter.topups import retry as topups
 from postmeter.topups.models import TopUp
 from postmeter.topups.operations import Purchase
@@ -28,7 +31,7 @@ from postmeter.topups.retry import AlreadyFull, NotFailed
 from tests.cast import Cast, Clinic
 from tests.journeys.shop import confirm_at_bank, saved_card, saved_card_after_question
 from tests.stage import Stage
-from tests.topups.test_automation import AUTHENTICATE, DECLINED, automatic, buy, jobs, save, send, state
+from tests.topups.test_automation import AUTHENTICATE, DECLINED, auto_charge, automatic, buy, jobs, save, send, state
 from tests.topups.test_buying_twice import buy as press
 
 
@@ -105,6 +108,98 @@ def test_it_asks_when_credit_has_come_meanwhile(harbour: Clinic) -> None:  # A-3
     assert harbour.available == 70 * MICROS
 
 
+def test_two_failures_tried_again_at_once_are_one_charge_and_one_question(harbour: Clinic) -> None:  # A-31
+    press(harbour, next(card.id for card in payments.methods(customer_id=harbour.id) if card.last4 != "4242"))
+    failures = queries.top_ups(customer_id=harbour.id)
+    assert [row.state for row in failures] == ["failed", "failed"]
+    card = good_of(harbour)
+    found = at_once(*(lambda row=row: retry(harbour, row, method_id=card.id).top_up.state for row in failures))  # type: ignore[misc]
+    assert sorted(found) == ["already_full", "succeeded"]
+    assert harbour.available == 20 * MICROS
+
+
+def test_a_retry_and_the_rules_next_method_fill_one_gap_once(stage: Stage, cast: Cast) -> None:  # A-31 S-117
+    clinic = cast.clinic(credit_micros=0)
+    buy(clinic, saved_card(stage, clinic), 30)
+    save(clinic)
+    [good] = payments.methods(customer_id=clinic.id)
+    bad = saved_card(stage, clinic, DECLINED)
+    auto_charge(clinic, bad)
+    operations.reorder(customer_id=clinic.id, method_ids=[bad.id, good.id], now=timezone.now(), actor=clinic.actor)
+    send(clinic, 25)
+    automation.react(customer_id=clinic.id, wallet_id=clinic.pool.id, now=timezone.now())
+    [failed] = automatic(clinic)
+    assert failed.state == "failed"
+
+    def by_rule() -> str:
+        automation.follow(customer_id=clinic.id, top_up_id=failed.id, now=timezone.now())
+        return "followed"
+
+    at_once(by_rule, lambda: retry(clinic, failed, method_id=good.id).top_up.state)
+    assert clinic.posted == (30 + 20) * MICROS
+    with pytest.raises(Conflict):
+        topups.retry(customer_id=clinic.id, top_up_id=failed.id, actor=clinic.actor, now=timezone.now())
+    assert verify_all().ok
+
+
+def test_it_tells_what_is_on_its_way_to_a_balance_below_the_threshold(stage: Stage, cast: Cast) -> None:  # A-31
+    clinic, failed = failed_by_rule(stage, cast)
+    purchases.intend(
+        customer_id=clinic.id,
+        wallet_id=clinic.pool.id,
+        method_id=good_of(clinic).id,
+        amount_micros=10 * MICROS,
+        key=uuid4(),
+        actor=clinic.actor,
+        now=timezone.now(),
+    )
+    with pytest.raises(AlreadyFull, match=r"is \$5\.\d+ and \$10\.00 is on its way, above your threshold\. Charge anyway\?"):
+        retry(clinic, failed)
+
+
+def test_a_rule_by_the_calendar_has_no_threshold_to_be_above(stage: Stage, cast: Cast) -> None:  # A-31
+    clinic, failed = failed_by_rule(stage, cast)
+    save(clinic, kind="weekly", enabled=True)
+    assert topups.full_words(customer_id=clinic.id, top_up_id=failed.id) == ""
+
+
+def failed_by_rule(stage: Stage, cast: Cast) -> tuple[Clinic, TopUp]:
+    """About $5 are left of $30, and the automatic top-up of $20 was declined; the good card is not charged automatically."""
+    clinic = cast.clinic(credit_micros=0)
+    buy(clinic, saved_card(stage, clinic), 30)
+    [good] = payments.methods(customer_id=clinic.id)
+    operations.set_auto_charge(customer_id=clinic.id, method_id=good.id, on=False, now=timezone.now(), actor=clinic.actor)
+    auto_charge(clinic, saved_card(stage, clinic, DECLINED))
+    save(clinic)
+    send(clinic, 25)
+    jobs()
+    [failed] = automatic(clinic)
+    assert failed.state == "failed"
+    return clinic, failed
+
+
+def at_once(*acts: Callable[[], str]) -> list[str]:
+    """What came of acts that start together: their answers, or the codes of their refusals."""
+    start, found = Barrier(len(acts)), list[str]()
+
+    def one(act: Callable[[], str]) -> None:
+        start.wait()
+        try:
+            found.append(act())
+        except Conflict as refusal:
+            found.append(refusal.code)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=one, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(acts), "one of them broke"
+    return found
+
+
 def test_a_success_restores_the_card(stage: Stage, cast: Cast) -> None:  # S-138 A-32
     clinic = cast.clinic(credit_micros=0)
     card = saved_card(stage, clinic, DECLINED)
@@ -114,6 +209,9 @@ def test_a_success_restores_the_card(stage: Stage, cast: Cast) -> None:  # S-138
     stage.simulator.control("POST", f"/payment_methods/{card.token}", {"number": "4242424242424242"})  # there is money again
     assert retry(clinic, failed).top_up.state == "succeeded"
     assert health(payments.method(customer_id=clinic.id, method_id=card.id), now=timezone.now()) is Health.WELL
+    with scope.customer(clinic.id):
+        told_of = Event.objects.get(customer_id=clinic.id, kind="payment_method.restored")
+    assert (told_of.subject_id, told_of.actor) == (card.id, clinic.actor)
 
 
 def test_another_customers_top_up_is_not_found(harbour: Clinic, cast: Cast) -> None:

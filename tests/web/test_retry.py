@@ -1,12 +1,15 @@
 """The pages on which a failed top-up is tried again."""
 
 from datetime import timedelta
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import pytest
 from django.core import signing
+from django.test import Client
 from django.utils import timezone
 
+from postmeter.customers.models import Role
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import MICROS
 from postmeter.topups import operations, queries
@@ -100,3 +103,23 @@ def test_the_link_of_a_mail_leads_there_for_a_day(
     with pytest.raises(signing.SignatureExpired):
         topups.of_path(link.split("/")[3])
     assert "good for a day" in words_of(signed_in(clinic.master).get(link, follow=True).content.decode())
+
+
+def test_the_link_of_a_mail_charges_nobody_and_asks_who_opens_it(clinic: Clinic, cast: Cast, signed_in: SignedIn) -> None:  # A-33
+    top_up = failed(clinic)
+    link = topups.path(customer_id=clinic.id, top_up_id=top_up.id)
+    stranger = Client().get(link)
+    assert (stranger.status_code, urlsplit(stranger.headers["Location"]).query) == (302, f"next={quote(link)}")
+    assert signed_in(cast.member(clinic, Role.SENDER)).get(link).status_code == 403
+    browser = signed_in(clinic.master)
+    assert "Charge $20.00?" in words_of(browser.get(link, follow=True).content.decode())
+    assert clinic.available == 0
+
+
+def test_the_link_of_a_mail_is_of_use_once(clinic: Clinic, signed_in: SignedIn) -> None:  # A-33
+    top_up, browser = failed(clinic), signed_in(clinic.master)
+    link = topups.path(customer_id=clinic.id, top_up_id=top_up.id)
+    browser.post(place(top_up), {"card": cards(clinic)["4242"]})
+    assert "$20.00 of credit added" in words_of(browser.get(link, follow=True).content.decode())
+    browser.post(place(top_up), {"card": cards(clinic)["4242"]})
+    assert clinic.available == 20 * MICROS
