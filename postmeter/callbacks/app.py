@@ -18,8 +18,9 @@ from postmeter.messaging.operations.record import Fact
 from postmeter.messaging.providers import Callback, Forged, Receipt, Received, provider
 from postmeter.payments import operations as payments
 from postmeter.payments.gateways import Forged as ForgedEvent
-from postmeter.payments.gateways import Outcome, SetupDone
+from postmeter.payments.gateways import Outcome, Reversal, SetupDone
 from postmeter.topups import operations as topups
+from postmeter.topups import reversals
 
 EMPTY_TWIML = "<?xml version='1.0' encoding='UTF-8'?><Response/>"
 _collector = Collector()
@@ -86,6 +87,9 @@ def _receive(name: str, received: list[Received], now: datetime) -> None:
 def _gateway_facts(body: bytes, signature: str, now: datetime) -> None:
     close_old_connections()
     for fact in payments.gateway("stripe").read(body=body, signature=signature):
+        if isinstance(fact, Reversal):
+            reversals.hear(gateway="stripe", fact=fact, now=now)
+            continue
         facts = fact.facts or {}
         if not facts.get("customer", "").isdigit():
             continue  # somebody else's payment on the same gateway account

@@ -52,6 +52,7 @@ REACTIONS = {
     "statement.closed": [statements.mail_statement],
     "statement.mailed": [],
     "top_up.failed": [topups.follow],
+    "top_up.reversed": [notifications.tell_of_reversal],
     "top_up.started": [],
     "top_up.succeeded": [topups.follow, notifications.look_after_top_up],
     "wallet.fell": [topups.react, notifications.look],

@@ -39,6 +39,7 @@ class Notice(CustomerRow):
             ("top_up_failed", "Automatic top-up failed"),
             ("top_up_paused", "Automatic top-up paused"),
             ("top_up_capped", "Automatic top-up at its cap"),
+            ("top_up_reversed", "Top-up taken back"),
             ("card_expires", "Card expires"),
             ("no_method", "No card can be charged"),
         ]

@@ -20,6 +20,14 @@ def tell_of_automation(event: Event, *, now: datetime) -> None:
     operations.notify(customer_id=event.customer_id, kind=KINDS[event.kind], key=str(event.id), facts=facts, now=now)
 
 
+def tell_of_reversal(event: Event, *, now: datetime) -> None:
+    """Once for each such fact; then the levels are looked at, for what was taken back may pass some and what came may arm some."""
+    wallet_id = topups.bought(customer_id=event.customer_id, top_up_id=event.subject_id).top_up.wallet_id
+    facts = {"wallet": wallet_id, "top_up": event.subject_id, **event.data}
+    operations.notify(customer_id=event.customer_id, kind="top_up_reversed", key=str(event.id), facts=facts, now=now)
+    operations.look(customer_id=event.customer_id, wallet_id=wallet_id, now=now)
+
+
 def hourly(*, customer_id: int, now: datetime) -> int:
     """What no posting brings about: days that pass, cards that expire, cards that rest. Returns how many notices were made."""
     made = []

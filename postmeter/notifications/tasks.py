@@ -37,6 +37,12 @@ def tell_of_automation(*, customer_id: int, event_id: int, **later: object) -> N
     rounds.tell_of_automation(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
 
 
+@app.task(queue="mail", pass_context=False)
+def tell_of_reversal(*, customer_id: int, event_id: int, **later: object) -> None:
+    """Money of a top-up was taken back, or came again; and the balance is another one."""
+    rounds.tell_of_reversal(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
+
+
 @app.task(queue="mail", retry=RetryStrategy(max_attempts=10, exponential_wait=4), pass_context=False)
 def mail_notice(*, customer_id: int, event_id: int, **later: object) -> None:
     """Mail the notice that this event made, once."""

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from postmeter.customers import queries as customers
+from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import format_amount
 from postmeter.kit.refusals import NotFound
 from postmeter.notifications import queries
@@ -67,9 +68,16 @@ def title(notice: Notice, unit: str) -> str:
         "top_up_failed": "Automatic top-up did not go through",
         "top_up_paused": "Automatic top-up is paused",
         "top_up_capped": "Automatic top-up has reached its cap",
+        "top_up_reversed": _reversal_title(facts),
         "card_expires": f"A card expires within {facts.get('within')} days",
         "no_method": "No card can be charged automatically",
     }[notice.kind]
+
+
+def _reversal_title(facts: dict[str, object]) -> str:
+    if facts.get("kind") == "refund":
+        return "A refund did not reach you" if facts.get("is_back") else "A top-up was refunded"
+    return "A disputed payment came back" if facts.get("is_back") else "A payment was disputed"
 
 
 def _low(facts: dict[str, object], unit: str) -> str:
@@ -165,6 +173,29 @@ def _capped(about: _About) -> Words:
     return Words(heading, _said(sentences), "See the rule", "/credit/automatic/")
 
 
+def _reversed(about: _About) -> Words:
+    facts, figures = about.notice.facts, about.figures
+    amount = about.amount(int(facts["amount_micros"]))
+    if facts["is_back"]:
+        what = f"{amount} of credit is there again."
+    elif facts["kind"] == "refund":
+        what = f"{amount} went back to your card, and the credit was taken back. A credit note follows."
+    else:
+        what = f"Your bank took {amount} of a top-up back at its cardholder's word, and the credit was taken back."
+    owed = (
+        f"{about.amount(figures.debt_micros)} of it was spent already and is owed; the next top-up pays it first."
+        if figures.debt_micros
+        else ""
+    )
+    stopped = (
+        "Automatic top-up is paused until somebody starts it again."
+        if facts["kind"] == "dispute" and not facts["is_back"]
+        else ""
+    )
+    path = f"/credit/top-ups/{public_ids().encode('TU', int(facts['top_up']))}/"
+    return Words(title(about.notice, figures.wallet.unit), _said((what, owed, stopped)), "See the top-up", path)
+
+
 def _card_expires(about: _About) -> Words:
     facts = about.notice.facts
     try:
@@ -192,6 +223,7 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "top_up_failed": _failed,
     "top_up_paused": _paused,
     "top_up_capped": _capped,
+    "top_up_reversed": _reversed,
     "card_expires": _card_expires,
     "no_method": _no_method,
 }

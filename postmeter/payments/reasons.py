@@ -24,6 +24,7 @@ WORDS = {
     "authentication_failed": "The bank could not confirm that it was the cardholder.",
     "bank_unavailable": "The bank could not be reached to decide. Nothing is wrong with the card.",
     "gateway_refused": "The payment service could not use this card.",
+    "disputed": "The cardholder's bank has taken an earlier payment back.",
     "not_asked": "We were interrupted before we could ask the bank.",
 }
 OTHERWISE = "The bank declined the card without giving a reason."
@@ -35,6 +36,7 @@ KINDS = {
     "authentication_required": Kind.AUTHENTICATION,
     "bank_unavailable": Kind.HARMLESS,
     "gateway_refused": Kind.HARMLESS,
+    "disputed": Kind.HARMLESS,
     "not_asked": Kind.HARMLESS,
 }
 

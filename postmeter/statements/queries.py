@@ -19,6 +19,8 @@ WORDS = {
     "sms": ("Text message", "text messages"),
     "refund": ("Given back: not delivered", "messages given back: not delivered"),
     "top_up": ("Top-up", "top-ups"),
+    "top_up_refund": ("Top-up given back to you", "top-ups given back to you"),
+    "dispute": ("Disputed at the bank", "disputes at the bank"),
     "adjustment": ("Adjustment", "adjustments"),
     "play_money": ("Play money", "amounts of play money"),
 }

@@ -227,7 +227,7 @@ def _draw(*, customer_id: int, top_up_id: int, now: datetime) -> int:
             # Somebody has paid what it could not: it goes on by itself (S-138, A-33).
             automation.paused_at, automation.paused_for = None, ""
         _watch(customer_id, wallet, automation)
-    elif top_up.state == "failed" and automation.top_up_id == top_up.id:
+    elif top_up.state == "failed" and automation.top_up_id == top_up.id and not _was_retried(top_up):
         payment = payment_queries.payment(customer_id=customer_id, payment_id=top_up.payment_id)
         automation.tried = [*automation.tried, payment.method_id]
         if payment.failure_code in NEEDS_CARDHOLDER:
@@ -238,6 +238,20 @@ def _draw(*, customer_id: int, top_up_id: int, now: datetime) -> int:
         automation.top_up_id = None
     automation.save()
     return top_up.wallet_id
+
+
+def _was_retried(top_up: TopUp) -> bool:
+    """Somebody has paid it meanwhile, or is about to: then its failure says nothing any more."""
+    retries = TopUp.objects.filter(customer_id=top_up.customer_id, retry_of=top_up.id)
+    return retries.exclude(state="failed").exists()
+
+
+@scoped
+def stop(*, customer_id: int, wallet_id: int, reason: str, now: datetime) -> None:
+    """Charge nothing automatically any more until a person says so: after a dispute, for example."""
+    automation = _locked(customer_id, wallet_id)
+    if automation and automation.enabled and not automation.paused_at:
+        _pause(automation, reason, now)
 
 
 @scoped

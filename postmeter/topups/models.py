@@ -43,6 +43,28 @@ class TopUp(CustomerRow):
         ]
 
 
+class Reversal(CustomerRow):
+    """Money of a top-up that its gateway took back, or gave again. Never changed: what comes back is a row of its own."""
+
+    top_up_id = models.BigIntegerField()
+    kind = models.TextField(choices=[("refund", "Refund"), ("dispute", "Dispute")])
+    ref = models.TextField()  # the gateway's name of the refund or the dispute
+    is_back = models.BooleanField()
+    amount_micros = models.BigIntegerField()
+    transfer_id = models.BigIntegerField()
+    debt_transfer_id = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "topups_reversal"
+        constraints = [
+            # The same news comes by several callbacks, in any order: each movement is booked once.
+            models.UniqueConstraint(fields=["customer_id", "kind", "ref", "is_back"], name="topups_reversal_once"),
+            models.CheckConstraint(condition=models.Q(amount_micros__gt=0), name="topups_reversal_positive"),
+        ]
+        indexes = [models.Index(fields=["customer_id", "top_up_id"], name="topups_reversal_top_up")]
+
+
 class Automation(CustomerRow):
     """The automatic top-up of one wallet: its rule, and what has become of it."""
 

@@ -1,5 +1,6 @@
 """Reads of top-ups, and the four figures of a wallet."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +14,7 @@ from postmeter.invoicing.models import Invoice
 from postmeter.kit.refusals import NotFound
 from postmeter.payments import queries as payments
 from postmeter.payments.models import Payment, PaymentMethod
-from postmeter.topups.models import Automation, TopUp
+from postmeter.topups.models import Automation, Reversal, TopUp
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
 
@@ -115,6 +116,7 @@ class Bought:
     method: PaymentMethod
     invoice: Invoice | None
     retried_by: int | None  # the top-up that tried this one again
+    reversed_micros: int  # taken back by the gateway since
 
     @property
     def id(self) -> int:
@@ -154,6 +156,7 @@ def _bought(customer_id: int, rows: list[TopUp]) -> list[Bought]:
     issued = invoicing.invoices_named(
         customer_id=customer_id, invoice_ids=[row.invoice_id for row in rows if row.invoice_id is not None]
     )
+    taken_back = reversed_micros(customer_id=customer_id, top_up_ids=[row.id for row in rows])
     retries = dict(
         TopUp.objects.filter(customer_id=customer_id, retry_of__in=[row.id for row in rows]).values_list("retry_of", "id")
     )
@@ -164,9 +167,19 @@ def _bought(customer_id: int, rows: list[TopUp]) -> list[Bought]:
             cards[paid[row.payment_id].method_id],
             issued.get(row.invoice_id or 0),
             retries.get(row.id),
+            taken_back.get(row.id, 0),
         )
         for row in rows
     ]
+
+
+@scoped
+def reversed_micros(*, customer_id: int, top_up_ids: Collection[int]) -> dict[int, int]:
+    """What of these top-ups was taken back and did not come again, where there is any; micro-units."""
+    found: dict[int, int] = {}
+    for row in Reversal.objects.filter(customer_id=customer_id, top_up_id__in=top_up_ids):
+        found[row.top_up_id] = found.get(row.top_up_id, 0) + (-row.amount_micros if row.is_back else row.amount_micros)
+    return {top_up_id: micros for top_up_id, micros in found.items() if micros}
 
 
 # Each check is a query that returns the rows that are wrong, the customer first. These are about no single one.
@@ -217,6 +230,11 @@ CHECKS = {
         JOIN invoicing_invoice n ON n.customer_id = i.customer_id AND n.credits_id = i.id
         WHERE i.customer_id = %(customer)s GROUP BY i.id, i.total_micros, i.tax_micros
         HAVING sum(n.total_micros) > i.total_micros OR sum(n.tax_micros) > i.tax_micros""",
+    "what a gateway took back, or gave again, stands in the ledger": """
+        SELECT r.id, r.amount_micros, moved.amount FROM topups_reversal r
+        LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer l WHERE l.customer_id = r.customer_id
+            AND l.ref_id = r.id AND NOT l.pending) moved ON true
+        WHERE r.customer_id = %(customer)s AND moved.amount IS DISTINCT FROM r.amount_micros""",
     "invoice numbers have no gap and no twin": """
         SELECT s.name, s.last_number, count(i.number), max(i.number) FROM invoicing_series s
         LEFT JOIN invoicing_invoice i ON i.customer_id = s.customer_id AND i.series = s.name

@@ -185,6 +185,9 @@ class House:
             server.execute(
                 "UPDATE notifications_notice SET started_at = started_at - interval '5 minutes' WHERE mailed_at IS NULL"
             )
+            server.execute(
+                "UPDATE statements_statement SET mail_started_at = mail_started_at - interval '5 minutes' WHERE mailed_at IS NULL"
+            )
 
     # Truth
 

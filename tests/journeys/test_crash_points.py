@@ -5,12 +5,14 @@ I28; F01, F02).
 """
 
 import urllib.error
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
+from postmeter.cli.checks import verify_all
 from postmeter.customers import operations as customers
 from postmeter.customers.permissions import SCOPES
 from postmeter.db import calls, scope
@@ -21,6 +23,8 @@ from postmeter.notifications.queries import notices
 from postmeter.payments import queries as payments
 from postmeter.payments import wires
 from postmeter.payments.operations import finish_setup
+from postmeter.statements import operations as statements
+from postmeter.statements import queries as statement_queries
 from postmeter.topups import automation
 from postmeter.topups import operations as topups
 from postmeter.topups import queries as top_up_queries
@@ -66,10 +70,13 @@ HEARING_FROM_PEOPLE = ["messaging.text_uncommitted", "callbacks.text_written"]
 MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sent", "invoicing.mail_written"]
 
 TELLING = ["notifications.mail_sent"]
+CLOSING_A_MONTH = ["statements.mail_sent"]
+HEARING_OF_REVERSALS = ["topups.reversal_uncommitted"]
 
 EVERYWHERE = [
     *(BUYING + AUTOMATIC + IMPORTING_WIRES + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
     *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING + TELLING),
+    *(CLOSING_A_MONTH + HEARING_OF_REVERSALS),
 ]
 
 
@@ -205,6 +212,40 @@ def test_a_notice_is_mailed_at_least_once_and_written_down_once(house: House, ha
     house.age_dead_workers()
     house.start_worker()
     until(lambda: [row.mailed_at is None for row in notices(customer_id=harbour.id)] == [False], "the mail to go", house.said)
+
+
+@pytest.mark.parametrize("point", CLOSING_A_MONTH)
+def test_a_month_is_mailed_at_least_once_and_written_down_once(house: House, harbour: Clinic, point: str) -> None:
+    now = timezone.now()
+    closed = statements.close(
+        customer_id=harbour.id, wallet_id=harbour.pool.id, month=now.date().replace(day=1), now=now + timedelta(days=40)
+    )
+    house.start_worker(crash_at=point)
+    house.wait_for_the_worker_to_die(point)
+    house.age_dead_workers()
+    house.start_worker()
+    until(lambda: _is_mailed(harbour, closed.month), "the mail to go", house.said)
+
+
+def _is_mailed(clinic: Clinic, month: date) -> bool:
+    found = statement_queries.statement(customer_id=clinic.id, wallet_id=clinic.pool.id, month=month)
+    return found is not None and found.mailed_at is not None
+
+
+@pytest.mark.parametrize("point", HEARING_OF_REVERSALS)
+def test_doors_that_die_over_a_dispute_book_it_once(house: House, harbour: Clinic, point: str) -> None:
+    card = saved_card(house.stage, harbour)
+    before = harbour.posted
+    bought = topups.buy(key=uuid4(), now=timezone.now(), **_purchase(harbour, card.id)).top_up
+    house.stage.settle()
+    house.open_doors(crash_at=point)
+    paid = payments.payment(customer_id=harbour.id, payment_id=bought.payment_id).gateway_ref
+    house.simulator.control("POST", "/disputes", {"payment_intent": paid})
+    house.wait_for_the_doors_to_die(point)
+    house.open_doors()
+    house.stage.settle()
+    until(lambda: harbour.posted == before, "the dispute to be booked")
+    assert verify_all().ok
 
 
 # Sending

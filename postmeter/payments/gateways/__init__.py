@@ -67,6 +67,18 @@ class SetupDone:
     facts: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Money that a gateway took back after a success, or gave us again: each movement once for its `ref` and direction."""
+
+    kind: str  # refund | dispute
+    ref: str
+    payment_ref: str
+    amount_minor: int
+    currency: str
+    is_back: bool = False  # what was taken comes again: a dispute that was won, a refund that failed
+
+
 class Gateway(Protocol):
     name: str
 
@@ -78,7 +90,7 @@ class Gateway(Protocol):
     def charge(self, charge: Charge) -> Outcome: ...
     def fetch(self, *, ref: str, facts: Mapping[str, str]) -> Outcome | None: ...
     def cancel(self, *, ref: str) -> Outcome: ...
-    def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone]: ...
+    def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone | Reversal]: ...
 
 
 GATEWAYS = {"stripe": "postmeter.payments.gateways.stripe.Stripe"}

@@ -6,7 +6,7 @@ from typing import Any
 import stripe
 from stripe import StripeClient
 
-from postmeter.payments.gateways import Card, Charge, Forged, GatewayDown, Outcome, SetupDone
+from postmeter.payments.gateways import Card, Charge, Forged, GatewayDown, Outcome, Reversal, SetupDone
 from postmeter.payments.states import PaymentState
 
 S = PaymentState
@@ -42,6 +42,8 @@ REASONS = {
     "authentication_required": "authentication_required",
     "payment_intent_authentication_failure": "authentication_failed",
 }
+# Disputes that move money, and whether it comes back to us.
+REVERSALS = {"charge.dispute.funds_withdrawn": False, "charge.dispute.funds_reinstated": True}
 SECONDS = 30
 
 
@@ -139,7 +141,7 @@ class Stripe:
         except stripe.StripeError as error:
             raise GatewayDown(_words(error)) from error
 
-    def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone]:
+    def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone | Reversal]:
         """The facts of a signed callback. Raises Forged. Kinds that we do not use say nothing."""
         try:
             event = stripe.Webhook.construct_event(body, signature, self._webhook_secret)
@@ -150,6 +152,8 @@ class Stripe:
             return [self._outcome(thing)]
         if event.type == "checkout.session.completed" and thing.mode == "setup":
             return [SetupDone(str(thing.id), _facts(thing))]
+        if event.type in REVERSALS or event.type.startswith("refund."):
+            return _reversals(event.type, thing)
         return []
 
     def _outcome(self, intent: Any) -> Outcome:
@@ -178,6 +182,20 @@ class Stripe:
         code = str((getattr(details, "decline_code", None) if details else None) or error.code or "")
         ref = str(getattr(intent, "id", "") or "") if intent else ""
         return Outcome(S.DECLINED, ref=ref, code=REASONS.get(code, "declined"), text=_words(error))
+
+
+def _reversals(kind: str, thing: Any) -> list[Reversal]:
+    """An inquiry, a refund that is still pending, and one that failed before it left move nothing."""
+    if kind in REVERSALS:
+        is_back = REVERSALS[kind]
+    elif thing.status == "succeeded" or getattr(thing, "failure_balance_transaction", None):
+        is_back = thing.status != "succeeded"
+    else:
+        return []
+    name = "dispute" if kind in REVERSALS else "refund"
+    return [
+        Reversal(name, str(thing.id), str(thing.payment_intent or ""), int(thing.amount), str(thing.currency).upper(), is_back)
+    ]
 
 
 def _facts(thing: Any) -> dict[str, str]:

@@ -1,0 +1,133 @@
+"""Money that a gateway takes back after a top-up succeeded, or gives again: refunds and disputes (A-14).
+
+The credit goes back first from what is available, and the rest becomes debt: a balance can read below zero, and what was promised
+to messages under way stays promised. Each movement is booked once, whatever repeats or overtakes it.
+"""
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from postmeter.db import calls
+from postmeter.db.scope import scoped
+from postmeter.events import operations as events
+from postmeter.invoicing import operations as invoicing
+from postmeter.kit.crash import crash_point
+from postmeter.kit.money import from_minor
+from postmeter.kit.refusals import Conflict
+from postmeter.ledger import operations as ledger
+from postmeter.payments import operations as payments
+from postmeter.payments import queries as payment_queries
+from postmeter.payments.gateways import GatewayDown
+from postmeter.payments.gateways import Reversal as Fact
+from postmeter.topups import automation
+from postmeter.topups.models import Reversal, TopUp
+from postmeter.wallets import operations as wallet_operations
+from postmeter.wallets import queries as wallets
+
+CODES = {"refund": "top_up_refund", "dispute": "dispute"}  # in the ledger; "refund" there is a message's
+
+
+class TooEarly(Conflict):
+    """What this takes back has not been booked yet: the gateway tells it again later."""
+
+    code = "too_early"
+
+
+def hear(*, gateway: str, fact: Fact, now: datetime) -> bool:
+    """Book what a gateway said. It does not say whose payment it was, so it is asked. Says whether anything moved.
+
+    Raises GatewayUnavailable and TooEarly: then it has to say it again.
+    """
+    try:
+        paid = payments.gateway(gateway).fetch(ref=fact.payment_ref, facts={})
+    except GatewayDown as error:
+        raise payments.GatewayUnavailable from error
+    whose = (paid.facts if paid else None) or {}
+    if not (whose.get("customer", "").isdigit() and whose.get("payment", "").isdigit()):
+        return False  # somebody else's payment on the same gateway account
+    return book(customer_id=int(whose["customer"]), payment_id=int(whose["payment"]), fact=fact, now=now)
+
+
+@scoped
+def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> bool:
+    """Take credit back, or give it again, in one transaction with its document and its fact. Raises TooEarly."""
+    payment = payment_queries.payment(customer_id=customer_id, payment_id=payment_id)
+    top_up = TopUp.objects.select_for_update().get(customer_id=customer_id, id=payment.subject_id)
+    if top_up.state != "succeeded":
+        raise TooEarly
+    before = Reversal.objects.filter(customer_id=customer_id, kind=fact.kind, ref=fact.ref)
+    if fact.is_back and not before.filter(is_back=False).exists():
+        raise TooEarly
+    transfer_id, debt_transfer_id, reversal_id = calls.next_ids(3)
+    reversal = Reversal(
+        customer_id=customer_id,
+        id=reversal_id,
+        top_up_id=top_up.id,
+        kind=fact.kind,
+        ref=fact.ref,
+        is_back=fact.is_back,
+        amount_micros=from_minor(fact.amount_minor, top_up.unit),
+        transfer_id=transfer_id,
+        debt_transfer_id=debt_transfer_id,
+        at=now,
+    )
+    try:
+        with transaction.atomic():
+            reversal.save(force_insert=True)
+    except IntegrityError:
+        return False
+    (_give if fact.is_back else _take)(top_up, reversal, payment.gateway, now)
+    if fact.kind == "dispute" and not fact.is_back:
+        automation.stop(customer_id=customer_id, wallet_id=top_up.wallet_id, reason="disputed", now=now)
+    if fact.kind == "refund" and not fact.is_back and top_up.invoice_id:
+        line = invoicing.Line("Message credit given back", 1, reversal.amount_micros)
+        invoicing.issue_credit_note(
+            customer_id=customer_id,
+            invoice_id=top_up.invoice_id,
+            lines=[line],
+            reason="The payment was refunded",
+            now=now,
+            actor="system",
+            subject_id=reversal.id,
+        )
+    events.record(
+        "top_up.reversed",
+        customer_id=customer_id,
+        subject_id=top_up.id,
+        now=now,
+        data={"kind": fact.kind, "is_back": fact.is_back, "amount_micros": reversal.amount_micros, "reversal": reversal.id},
+    )
+    crash_point("topups.reversal_uncommitted")
+    return True
+
+
+def _take(top_up: TopUp, reversal: Reversal, gateway: str, now: datetime) -> None:
+    wallet = wallets.wallet(customer_id=top_up.customer_id, wallet_id=top_up.wallet_id)
+    clearing = ledger.open_account(customer_id=top_up.customer_id, kind=f"clearing:{gateway}", unit=wallet.unit, normal="debit")
+    word = ledger.take(
+        customer_id=top_up.customer_id,
+        now=now,
+        id=reversal.transfer_id,
+        debt_id=reversal.debt_transfer_id,
+        wallet_id=wallet.account_id,
+        receivable_id=wallet.receivable_id,
+        target_id=clearing,
+        amount_micros=reversal.amount_micros,
+        code=CODES[reversal.kind],
+        ref_id=reversal.id,
+    )
+    assert word is ledger.Word.OK, f"reversal refused: {word}"
+
+
+def _give(top_up: TopUp, reversal: Reversal, gateway: str, now: datetime) -> None:
+    wallet_operations.credit(
+        customer_id=top_up.customer_id,
+        wallet=wallets.wallet(customer_id=top_up.customer_id, wallet_id=top_up.wallet_id),
+        source_kind=f"clearing:{gateway}",
+        amount_micros=reversal.amount_micros,
+        code=CODES[reversal.kind],
+        ref_id=reversal.id,
+        transfer_ids=(reversal.transfer_id, reversal.debt_transfer_id),
+        now=now,
+    )
