@@ -166,14 +166,14 @@ def test_a_billing_admin_sees_messages_but_cannot_take_them_back(cast: Cast, sig
 def test_the_overview_shows_the_meter_what_is_under_way_and_what_was_last(cast: Cast, signed_in: SignedIn) -> None:
     clinic = cast.clinic(credit_micros=10_000_000)
     browser = signed_in(clinic.master)
-    assert "Nothing was spent in the last week." in words(browser.get("/"))
+    assert "How long it lasts is known once something was spent on a day before this one." in words(browser.get("/"))
     ids = sent(clinic, 3)
     ended(clinic, ids[:1], State.DELIVERED, "delivered")
     page = words(browser.get("/"))
     assert "Under way" in page
     assert "2 of 3 left" in page
     assert "Spend per day" in page
-    assert "pace of the last week" in page
+    assert "is known once something was spent on a day before" in page, "a day that is not over says nothing of a usual one"
     assert number(0)[-4:] in page
 
 
