@@ -7,11 +7,14 @@ import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.utils import timezone
+
 from postmeter.customers import operations as customers
 from postmeter.customers import queries as customer_queries
 from postmeter.customers.models import Customer, Role
 from postmeter.db import calls, scope
 from postmeter.kit.money import MICROS
+from postmeter.ledger import operations as ledger
 from postmeter.rating import operations as rating
 from postmeter.wallets import operations as wallets
 from postmeter.wallets import queries as wallet_queries
@@ -50,6 +53,23 @@ class Clinic:
     @property
     def posted(self) -> int:
         return wallet_queries.balance(customer_id=self.id, wallet=self.pool).posted_micros
+
+    def take(self, micros: int) -> None:
+        """Have this much taken whatever is there, such as a late fee: beyond the wallet it becomes debt."""
+        with scope.customer(self.id):
+            accounts = wallets.accounts(customer_id=self.id, wallet=self.pool)
+            ledger.take(
+                customer_id=self.id,
+                now=timezone.now(),
+                id=calls.next_id(),
+                debt_id=calls.next_id(),
+                wallet_id=accounts.wallet,
+                receivable_id=accounts.receivable,
+                target_id=accounts.usage,
+                amount_micros=micros,
+                code="late_fee",
+                ref_id=1,
+            )
 
 
 class Cast:

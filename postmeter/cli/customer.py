@@ -4,8 +4,6 @@ import click
 
 from postmeter.cli.database import connect
 
-SANDBOX_CREDIT = 1_000  # whole units of play money for test keys
-
 
 @click.group("customer")
 def command() -> None:
@@ -62,8 +60,7 @@ def add(
     from postmeter.customers import operations as customers
     from postmeter.customers import signin
     from postmeter.customers.models import Role, User
-    from postmeter.db import calls, scope
-    from postmeter.kit.money import MICROS
+    from postmeter.db import scope
     from postmeter.wallets import operations as wallets
 
     now = timezone.now()
@@ -81,19 +78,7 @@ def add(
             now=now,
         )
         with scope.customer(customer.id):
-            wallets.open_wallet(customer_id=customer.id, kind="pool", unit=currency, now=now)
-            sandbox = wallets.open_wallet(customer_id=customer.id, kind="sandbox", unit=currency, now=now)
-            play_money, debt = calls.next_ids(2)
-            wallets.credit(
-                customer_id=customer.id,
-                wallet=sandbox,
-                source_kind="sandbox",
-                amount_micros=SANDBOX_CREDIT * MICROS,
-                code="play_money",
-                ref_id=sandbox.id,
-                transfer_ids=(play_money, debt),
-                now=now,
-            )
+            wallets.open_first(customer_id=customer.id, unit=currency, now=now)
             customers.add_member(
                 customer_id=customer.id, email=master_email, name=master_name, roles=[Role.MASTER], now=now, actor="operator"
             )

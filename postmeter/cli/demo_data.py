@@ -12,7 +12,6 @@ from postmeter.customers import operations as customers
 from postmeter.customers.models import Role
 from postmeter.db import calls, scope
 from postmeter.invoicing.models import Seller
-from postmeter.kit.money import MICROS
 from postmeter.payments import wires
 from postmeter.rating import operations as rating
 from postmeter.wallets import operations as wallets
@@ -95,19 +94,7 @@ def load() -> int:
     )
     password = secrets.token_urlsafe(12)
     with scope.customer(customer.id):
-        wallets.open_wallet(customer_id=customer.id, kind="pool", unit="USD", now=now)
-        sandbox = wallets.open_wallet(customer_id=customer.id, kind="sandbox", unit="USD", now=now)
-        play_money, debt = calls.next_ids(2)
-        wallets.credit(
-            customer_id=customer.id,
-            wallet=sandbox,
-            source_kind="sandbox",
-            amount_micros=1_000 * MICROS,
-            code="play_money",
-            ref_id=sandbox.id,
-            transfer_ids=(play_money, debt),
-            now=now,
-        )
+        wallets.open_first(customer_id=customer.id, unit="USD", now=now)
         for email, name, roles in PEOPLE:
             customers.add_member(
                 customer_id=customer.id, email=email, name=name, roles=roles, now=now, actor="operator", password=password

@@ -80,33 +80,43 @@ def automation_round() -> int:
     )
 
 
+def for_each_customer(work: Callable[[int], object], what: str) -> int:
+    """One customer's failure is logged and keeps no other one waiting. Always 0: these rounds come by the hour."""
+    close_old_connections()
+    for customer_id in customers.every_customer():
+        try:
+            work(customer_id)
+        except Exception:
+            log.exception("%s of customer %s failed; trying again in the next round", what, customer_id)
+    return 0
+
+
 def forget_round() -> int:
     """Remove the texts and numbers of quotes and uploads whose time is long up: they are personal data (promises.md 3.3)."""
-    close_old_connections()
-    now, forgotten = timezone.now(), 0
-    for customer_id in customers.every_customer():
-        forgotten += quotes.forget_old(customer_id=customer_id, before=now - timedelta(days=1))
+    now = timezone.now()
+
+    def forget(customer_id: int) -> None:
+        quotes.forget_old(customer_id=customer_id, before=now - timedelta(days=1))
         uploads.forget_old(customer_id=customer_id, now=now)
-    return forgotten
+
+    return for_each_customer(forget, "forgetting")
 
 
 def notices_round() -> int:
-    """Tell of what no posting brings about: runways that shorten, cards that expire. Always 0: once an hour is enough."""
-    close_old_connections()
+    """Tell of what no posting brings about: runways that shorten, cards that expire."""
     now = timezone.now()
-    for customer_id in customers.every_customer():
-        notifications.hourly(customer_id=customer_id, now=now)
-    return 0
+    return for_each_customer(lambda customer_id: notifications.hourly(customer_id=customer_id, now=now), "notices")
 
 
 def months_round() -> int:
-    """Close the months that are over, and invoice their use where tax is due at use. Always 0: once an hour is enough."""
-    close_old_connections()
+    """Close the months that are over, and invoice their use where tax is due at use."""
     now = timezone.now()
-    for customer_id in customers.every_customer():
+
+    def close(customer_id: int) -> None:
         statements.close_due(customer_id=customer_id, now=now)
         usage.bill_due(customer_id=customer_id, now=now)
-    return 0
+
+    return for_each_customer(close, "months")
 
 
 def partitions_round() -> int:

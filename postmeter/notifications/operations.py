@@ -69,7 +69,7 @@ def set_alerts(*, customer_id: int, wallet_id: int, levels: Sequence[Level], act
         raise BadInput(f"More than {MOST_LEVELS} levels.", field="level", remedy="Remove one first.")
     there = {Level(row.kind, row.level): row for row in _locked(customer_id, wallet_id)}
     for gone in there.keys() - wanted:
-        _unwatch(wallet, there[gone])
+        _set_watch(wallet, there[gone], None)
         there[gone].delete()
     for new in wanted - there.keys():
         Alert.objects.get_or_create(
@@ -119,10 +119,11 @@ def look(*, customer_id: int, wallet_id: int, now: datetime) -> Notice | None:
             continue
         if row.told_at is None and at.passed:
             row.told_at = now
+            row.save(update_fields=["told_at"])
             passed.append(row)
         elif row.told_at is not None and at.well_above:
             row.told_at = None
-        row.save(update_fields=["told_at"])
+            row.save(update_fields=["told_at"])
         _watch(wallet, row, figures)
     # A level that was mailed today says nothing new; one that was not does.
     fresh = [row for row in passed if row.mailed_at is None or now - row.mailed_at >= AT_MOST_EVERY]
@@ -167,20 +168,15 @@ def _watch(wallet: Wallet, row: Alert, figures: Figures) -> None:
     if row.kind == "days":
         return
     level = -figures.limit_micros * row.level // 100 + 1 if row.kind == "limit" else row.level + (row.level == 0)
-    armed = row.told_at is None
-    wallet_operations.watch(customer_id=wallet.customer_id, wallet=wallet, name=_name(row), below_micros=level if armed else None)
-    wallet_operations.watch_debt(
-        customer_id=wallet.customer_id, wallet=wallet, name=_name(row), wanted=armed and row.kind == "money" and row.level == 0
-    )
+    _set_watch(wallet, row, level if row.told_at is None else None)
 
 
-def _unwatch(wallet: Wallet, row: Alert) -> None:
-    wallet_operations.watch(customer_id=wallet.customer_id, wallet=wallet, name=_name(row), below_micros=None)
-    wallet_operations.watch_debt(customer_id=wallet.customer_id, wallet=wallet, name=_name(row), wanted=False)
-
-
-def _name(row: Alert) -> str:
-    return f"alert:{row.id}"
+def _set_watch(wallet: Wallet, row: Alert, below_micros: int | None) -> None:
+    """None ends it. The level of zero is passed by a debt too, which the wallet's own account does not show."""
+    customer_id, name = wallet.customer_id, f"alert:{row.id}"
+    wallet_operations.watch(customer_id=customer_id, wallet=wallet, name=name, below_micros=below_micros)
+    if row.kind == "money" and row.level == 0:
+        wallet_operations.watch_debt(customer_id=customer_id, wallet=wallet, name=name, wanted=below_micros is not None)
 
 
 def _asks_for_days(rows: Sequence[Alert]) -> bool:

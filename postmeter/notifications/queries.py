@@ -19,11 +19,13 @@ HISTORY_DAYS = 56
 
 @dataclass(frozen=True, slots=True)
 class Runway:
-    """How long credit lasts. `forecast` is None while nothing was spent before today.
+    """How long credit lasts. `spent` is what each of the last days cost, today included; without spending before today there is
+    no `forecast`.
 
     `waiting` messages have no credit; the first of them lapses at `first_lapses_at`. `to_buy_micros` makes credit last a month.
     """
 
+    spent: list[tuple[date, int]]
     forecast: Forecast | None
     waiting: int
     waiting_micros: int
@@ -64,14 +66,14 @@ def runway(*, customer_id: int, figures: Figures, now: datetime) -> Runway:
     if usual is None:
         missing = max(waiting.micros - max(figures.available_micros, 0), 0)
         to_buy = max(missing, MINIMUM_MICROS) if waiting.count else 0
-        return Runway(None, waiting.count, waiting.micros, waiting.first_lapses_at, to_buy)
+        return Runway(spent, None, waiting.count, waiting.micros, waiting.first_lapses_at, to_buy)
     available = figures.available_micros - figures.debt_micros - waiting.micros
     scheduled = messaging.held_by_day(customer_id=customer_id, since=now, time_zone=str(zone))
     forecast = arithmetic.forecast(
         available_micros=available, usual=usual, today=today, spent_today_micros=spent[-1][1], scheduled=scheduled
     )
     to_buy = arithmetic.to_buy(forecast, available_micros=available + figures.incoming_micros, least_micros=MINIMUM_MICROS)
-    return Runway(forecast, waiting.count, waiting.micros, waiting.first_lapses_at, to_buy)
+    return Runway(spent, forecast, waiting.count, waiting.micros, waiting.first_lapses_at, to_buy)
 
 
 def days_left(*, customer_id: int, figures: Figures, now: datetime) -> int | None:

@@ -11,6 +11,7 @@ from postmeter.kit.refusals import BadInput, Conflict
 from postmeter.ledger import operations as ledger
 from postmeter.wallets.models import Wallet
 
+SANDBOX_MICROS = 1_000 * MICROS
 LIMIT_AT_MOST = 1_000_000 * MICROS
 CREDITED = frozenset({ledger.Word.OK, ledger.Word.EXISTS})
 
@@ -48,6 +49,24 @@ def open_wallet(*, customer_id: int, kind: str, unit: str, now: datetime, member
     wallet.save(force_insert=True)
     events.record("wallet.opened", customer_id=customer_id, subject_id=wallet_id, now=now, data={"kind": kind, "unit": unit})
     return wallet
+
+
+@scoped
+def open_first(*, customer_id: int, unit: str, now: datetime) -> None:
+    """The wallets that every customer begins with: System Credits, and the sandbox with play money for test keys."""
+    open_wallet(customer_id=customer_id, kind="pool", unit=unit, now=now)
+    sandbox = open_wallet(customer_id=customer_id, kind="sandbox", unit=unit, now=now)
+    play_money, debt = calls.next_ids(2)
+    credit(
+        customer_id=customer_id,
+        wallet=sandbox,
+        source_kind="sandbox",
+        amount_micros=SANDBOX_MICROS,
+        code="play_money",
+        ref_id=sandbox.id,
+        transfer_ids=(play_money, debt),
+        now=now,
+    )
 
 
 @scoped

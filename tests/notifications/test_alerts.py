@@ -12,7 +12,6 @@ from postmeter.config.reactions import REACTIONS
 from postmeter.db import calls, scope
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput
-from postmeter.ledger import operations as ledger
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.notifications import mail as notices
 from postmeter.notifications import operations, queries, rounds
@@ -125,27 +124,9 @@ def test_a_worse_level_is_told_although_a_milder_one_was_mailed_today(harbour: C
     give(harbour, 1)
     with scope.customer(harbour.id):
         spend(harbour, 5 * MICROS - 1)
-        take(harbour, 2 * MICROS)
+        harbour.take(2 * MICROS)
     hear(harbour)
     assert told(harbour) == [("money", 5 * MICROS), ("money", 0)]
-
-
-def take(clinic: Clinic, micros: int) -> None:
-    """Money that must be taken, such as a late fee: beyond the wallet it becomes debt."""
-    with scope.customer(clinic.id):
-        accounts = wallets.accounts(customer_id=clinic.id, wallet=clinic.pool)
-        ledger.take(
-            customer_id=clinic.id,
-            now=timezone.now(),
-            id=calls.next_id(),
-            debt_id=calls.next_id(),
-            wallet_id=accounts.wallet,
-            receivable_id=accounts.receivable,
-            target_id=accounts.usage,
-            amount_micros=micros,
-            code="late_fee",
-            ref_id=1,
-        )
 
 
 def test_a_debt_is_told_in_the_transaction_that_makes_it(cast: Cast) -> None:  # S-008
@@ -155,7 +136,7 @@ def test_a_debt_is_told_in_the_transaction_that_makes_it(cast: Cast) -> None:  #
     give(clinic, 20)
     hear(clinic)
     before = falls(clinic)
-    take(clinic, 25 * MICROS)
+    clinic.take(25 * MICROS)
     assert falls(clinic) > before
     hear(clinic)
     assert told(clinic) == [("money", 0)]
@@ -235,20 +216,9 @@ def test_an_overdraft_is_told_by_the_part_that_is_used(cast: Cast) -> None:  # A
 
 
 def limit(clinic: Clinic, dollars: int) -> None:
-    with connection.cursor() as cursor, scope.customer(clinic.id):
-        cursor.execute("SELECT 1")
-    _as_owner("UPDATE ledger_account SET limit_micros = %s WHERE id = %s", [dollars * MICROS, clinic.pool.account_id])
-
-
-def _as_owner(statement: str, parameters: list[object]) -> None:
-    import os
-
-    import psycopg
-
-    name = connection.settings_dict["NAME"]
-    owner = os.environ["POSTMETER_TEST_DATABASE_URL"].rsplit("/", 1)[0]
-    with psycopg.connect(f"{owner}/{name}", autocommit=True) as session:
-        session.execute(statement, parameters)
+    wallets.set_limit(
+        customer_id=clinic.id, wallet=clinic.pool, limit_micros=dollars * MICROS, actor="operator", now=timezone.now()
+    )
 
 
 def test_a_notice_is_mailed_once_and_says_what_to_do(harbour: Clinic) -> None:

@@ -15,7 +15,6 @@ from postmeter.db import calls, scope
 from postmeter.events.relay import relay
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput
-from postmeter.ledger import operations as ledger
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.payments import operations as payments
 from postmeter.payments.models import PaymentMethod
@@ -146,7 +145,7 @@ def test_one_charge_closes_the_whole_gap(harbour: Clinic) -> None:  # A-17, Lago
 
 def test_what_is_owed_is_paid_by_the_same_charge_and_once(harbour: Clinic) -> None:  # A-17
     save(harbour, kind="target", amount_micros=50 * MICROS)
-    use(harbour, 33 * MICROS)
+    harbour.take(33 * MICROS)
     jobs()
     [bought] = automatic(harbour)
     assert (bought.amount_micros, bought.why["debt_micros"]) == (53 * MICROS, 3 * MICROS)
@@ -379,7 +378,7 @@ def test_a_weekly_top_up_comes_on_monday_if_something_was_used(harbour: Clinic) 
     react(harbour, monday)
     assert automatic(harbour) == [], "nothing was used"
     assert state(harbour).next_at == monday + timedelta(days=7)
-    use(harbour, 2 * MICROS)
+    harbour.take(2 * MICROS)
     react(harbour, monday + timedelta(days=6))
     assert automatic(harbour) == [], "its day has not come"
     for _ in range(3):
@@ -398,7 +397,7 @@ def test_a_monthly_top_up_that_is_declined_goes_on_to_the_next_card_and_charges_
     first = save(clinic, kind="monthly").next_at
     assert first is not None
     assert first.astimezone(ZoneInfo("America/New_York")).day == 1
-    use(clinic, 2 * MICROS)
+    clinic.take(2 * MICROS)
     react(clinic, first)
     follow_all(clinic, first)
     react(clinic, first + timedelta(days=1))
@@ -416,21 +415,3 @@ def follow_all(clinic: Clinic, at: datetime) -> None:
     for _ in range(3):
         for bought in automatic(clinic):
             automation.follow(customer_id=clinic.id, top_up_id=bought.id, now=at)
-
-
-def use(clinic: Clinic, micros: int) -> None:
-    """Something that is charged, beyond holds."""
-    with scope.customer(clinic.id):
-        accounts = wallets.accounts(customer_id=clinic.id, wallet=clinic.pool)
-        ledger.take(
-            customer_id=clinic.id,
-            now=timezone.now(),
-            id=calls.next_id(),
-            debt_id=calls.next_id(),
-            wallet_id=accounts.wallet,
-            receivable_id=accounts.receivable,
-            target_id=accounts.usage,
-            amount_micros=micros,
-            code="late_fee",
-            ref_id=1,
-        )

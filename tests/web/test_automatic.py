@@ -13,7 +13,9 @@ PAGE = "/credit/automatic/"
 RULE = {"enabled": "on", "threshold": "10.00", "kind": "refill", "amount": "20.00", "day_cap": "100", "month_cap": "500"}
 
 
-def test_it_begins_switched_off_and_says_how_it_stands(stage: Stage, cast: Cast, signed_in: SignedIn) -> None:  # S-025 S-105
+def test_it_begins_switched_off_and_says_how_it_stands(
+    stage: Stage, cast: Cast, signed_in: SignedIn
+) -> None:  # S-009 S-024 S-025 S-105
     clinic = cast.clinic(credit_micros=0)
     browser = signed_in(clinic.master)
     assert "no card is charged unless somebody buys" in words_of(browser.get(PAGE).content.decode())
@@ -23,7 +25,9 @@ def test_it_begins_switched_off_and_says_how_it_stands(stage: Stage, cast: Cast,
     assert "would charge Visa •••• 4242" in words_of(browser.get(PAGE).content.decode())
 
 
-def test_every_refusal_stands_beside_its_field_and_nothing_typed_is_lost(cast: Cast, signed_in: SignedIn) -> None:
+def test_every_refusal_stands_beside_its_field_and_nothing_typed_is_lost(
+    cast: Cast, signed_in: SignedIn
+) -> None:  # S-026 S-027 S-028
     clinic = cast.clinic()
     browser = signed_in(clinic.master)
     for field, typed in (("amount", "5"), ("threshold", "ten"), ("day_cap", "15"), ("month_cap", "50"), ("kind", "often")):

@@ -49,23 +49,36 @@ def credit(request: MemberRequest) -> HttpResponse:
     return render(request, "web/credit.html", {"bought": bought, "shown": figures_of(customer_id)})
 
 
-class TopUpForm(forms.Form):
-    """How much, with which card. `cleaned_data` has micro-units and the method's id."""
+class CardForm(forms.Form):
+    """Which card is charged. `cleaned_data["card"]` is the method."""
+
+    card = forms.ChoiceField(widget=forms.RadioSelect, error_messages={"required": "Choose the card to charge."})
+
+    def __init__(self, *args: Any, cards: list[PaymentMethod], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cards = {public_ids().encode("PM", card.id): card for card in cards}
+        self.fields["card"].choices = [(key, name_of(card)) for key, card in self.cards.items()]  # type: ignore[attr-defined]
+
+    def clean_card(self) -> PaymentMethod:
+        return self.cards[self.cleaned_data["card"]]
+
+
+class TopUpForm(CardForm):
+    """How much, with which card. `cleaned_data` has micro-units and the method."""
 
     amount = forms.CharField(
         label="Enter the amount of credit you wish to purchase",
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         error_messages={"required": "Write the amount, such as 50.00."},
     )
-    card = forms.ChoiceField(widget=forms.RadioSelect, error_messages={"required": "Choose the card to charge."})
     once = forms.UUIDField(widget=forms.HiddenInput)
     next = forms.CharField(widget=forms.HiddenInput, required=False)
 
-    def __init__(self, *args: Any, unit: str, cards: list[PaymentMethod], **kwargs: Any) -> None:
+    field_order = ("amount", "card")
+
+    def __init__(self, *args: Any, unit: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.unit = unit
-        self.cards = {public_ids().encode("PM", card.id): card for card in cards}
-        self.fields["card"].choices = [(key, name_of(card)) for key, card in self.cards.items()]  # type: ignore[attr-defined]
         self.fields["amount"].help_text = f"At least {format_amount(topups.MINIMUM_MICROS, unit)}."
 
     def clean_amount(self) -> int:
@@ -75,9 +88,6 @@ class TopUpForm(forms.Form):
         except Refusal as refusal:
             raise ValidationError(str(refusal)) from refusal
         return micros
-
-    def clean_card(self) -> PaymentMethod:
-        return self.cards[self.cleaned_data["card"]]
 
     @property
     def key(self) -> UUID:

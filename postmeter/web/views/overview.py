@@ -1,8 +1,6 @@
 """The first page: the meter, what is under way, what was spent; and the choice of the customer one acts for."""
 
-from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -29,11 +27,9 @@ def overview(request: MemberRequest) -> HttpResponse:
     figures = context.figures_of(request.seat)
     shown: dict[str, Any] = {"figures": figures, "can_send": permissions.SEND in may}
     if figures:
-        today, zone = timezone.localdate(), ZoneInfo(str(timezone.get_current_timezone()))
-        first = today - timedelta(days=SPEND_DAYS - 1)
-        shown["spend"] = notifications.spent_by_day(customer_id=customer_id, first=first, last=today, zone=zone)
+        runway = notifications.runway(customer_id=customer_id, figures=figures, now=timezone.now())
+        shown |= {"runway": runway, "spend": runway.spent[-SPEND_DAYS:]}
         shown["has_spent"] = any(micros for _, micros in shown["spend"])
-        shown["runway"] = notifications.runway(customer_id=customer_id, figures=figures, now=timezone.now())
     if permissions.READ_MESSAGES in may:
         shown["under_way"] = messaging.under_way(customer_id=customer_id)
         shown["batches"] = [

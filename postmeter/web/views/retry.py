@@ -1,8 +1,5 @@
 """Trying a failed top-up again (S-137, S-138), and the link by which a cardholder comes to do so (A-33)."""
 
-from typing import Any
-
-from django import forms
 from django.contrib import messages
 from django.core import signing
 from django.http import HttpResponse
@@ -14,28 +11,13 @@ from postmeter.customers import permissions
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.refusals import Refusal
 from postmeter.payments import queries as payments
-from postmeter.payments.models import PaymentMethod
 from postmeter.topups import queries
 from postmeter.topups import retry as topups
 from postmeter.topups.retry import AlreadyFull
 from postmeter.web import session
 from postmeter.web.forms import add_refusal
 from postmeter.web.session import MemberRequest, member_page
-from postmeter.web.views.credit import after_purchase, figures_of, keep_way_back, name_of, reason_of
-
-
-class RetryForm(forms.Form):
-    """Which card. `cleaned_data["card"]` is the method."""
-
-    card = forms.ChoiceField(widget=forms.RadioSelect, error_messages={"required": "Choose the card to charge."})
-
-    def __init__(self, *args: Any, cards: list[PaymentMethod], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.cards = {public_ids().encode("PM", card.id): card for card in cards}
-        self.fields["card"].choices = [(key, name_of(card)) for key, card in self.cards.items()]  # type: ignore[attr-defined]
-
-    def clean_card(self) -> PaymentMethod:
-        return self.cards[self.cleaned_data["card"]]
+from postmeter.web.views.credit import CardForm, after_purchase, figures_of, keep_way_back, name_of, reason_of
 
 
 @member_page(permission=permissions.BUY)
@@ -46,7 +28,7 @@ def retry(request: MemberRequest, top_up_id: int) -> HttpResponse:
     if bought.retried_by or not bought.can_be_retried:
         return redirect("top-up-result", top_up_id=bought.retried_by or bought.id)
     cards = [card for card in payments.methods(customer_id=customer_id) if not payments.has_expired(card, now=now)]
-    form = RetryForm(request.POST or None, cards=cards)
+    form = CardForm(request.POST or None, cards=cards)
     own = public_ids().encode("PM", bought.method.id)
     form.initial = {"card": own if own in form.cards else next(iter(form.cards), "")}
     status = 200
