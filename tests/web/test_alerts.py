@@ -35,6 +35,10 @@ def test_levels_are_added_and_removed(harbour: Clinic, signed_in: SignedIn) -> N
     assert levels(harbour) == [("money", 50 * MICROS), ("money", 5 * MICROS), ("money", 0), ("money", -20_500_000), ("days", 5)]
     browser.post(PAGE, {"remove": f"money:{50 * MICROS}"})
     assert levels(harbour)[0] == ("money", 5 * MICROS)
+    browser.get(PAGE)  # shows what the presses before have left to say
+    gone = browser.post(PAGE, {"remove": f"money:{50 * MICROS}"}, follow=True).content.decode()
+    assert "There is no such level any more." in gone
+    assert "Saved." not in gone
 
 
 def test_what_cannot_be_a_level_is_refused_beside_its_field(harbour: Clinic, signed_in: SignedIn) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from postmeter.customers import permissions
 from postmeter.kit.money import parse_amount
-from postmeter.kit.refusals import Refusal
+from postmeter.kit.refusals import NotFound, Refusal
 from postmeter.notifications import operations, queries
 from postmeter.notifications.models import Alert
 from postmeter.notifications.operations import Level
@@ -86,6 +86,9 @@ def alerts(request: MemberRequest) -> HttpResponse:
                 messages.success(request, "Saved.")
                 return redirect("alerts")
         except Refusal as refusal:
+            if not adds:
+                messages.warning(request, str(refusal))
+                return redirect("alerts")
             add_refusal(form, refusal)
     shown = {
         "rows": rows,
@@ -104,4 +107,6 @@ def _levels(rows: list[Alert]) -> list[Level]:
 
 
 def _without(rows: list[Alert], named: str) -> list[Level]:
+    if named not in {f"{row.kind}:{row.level}" for row in rows}:
+        raise NotFound("There is no such level any more.")
     return [Level(row.kind, row.level) for row in rows if f"{row.kind}:{row.level}" != named]
