@@ -10,10 +10,15 @@ from collections.abc import Iterator
 import pytest
 from django.core.cache import cache
 from django.db import connections
+from hypothesis import HealthCheck, settings
 
 from tests.cast import Cast
 from tests.database import new_database
 from tests.stage import Stage
+
+# No deadline: a busy machine is not a broken law.
+settings.register_profile("postmeter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("postmeter")
 
 
 @pytest.fixture(scope="session", autouse=True)

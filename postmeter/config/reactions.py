@@ -19,6 +19,8 @@ REACTIONS = {
     "automation.failed": [notifications.tell_of_automation],
     "automation.paused": [notifications.tell_of_automation],
     "batch.stopped": [],
+    "bill.issued": [],
+    "bill.settled": [],
     "consent.opted_in": [],
     "consent.opted_out": [],
     "customer.created": [],

@@ -12,7 +12,7 @@ from drafthorse.models.accounting import ApplicableTradeTax
 from drafthorse.models.document import Document
 from drafthorse.models.note import IncludedNote
 from drafthorse.models.party import TaxRegistration, TradeParty
-from drafthorse.models.payment import PaymentMeans
+from drafthorse.models.payment import PaymentMeans, PaymentTerms
 from drafthorse.models.tradelines import LineItem
 
 from postmeter.invoicing import operations, queries, tax
@@ -120,7 +120,10 @@ def _settlement(document: Document, invoice: Invoice) -> None:
         settlement.tax_currency_code = invoice.tax["currency"]  # BT-6
         sums.tax_total_other_currency.add((_decimal(local), invoice.tax["currency"]))  # BT-111
     sums.grand_total = total  # BT-112
-    sums.prepaid_total, sums.due_amount = total, Decimal("0.00")  # BT-113, BT-115: what is bought ahead is paid, or given back
+    paid = Decimal("0.00") if invoice.due_on else total
+    sums.prepaid_total, sums.due_amount = paid, total - paid  # BT-113, BT-115: what is bought ahead is paid, or given back
+    if invoice.due_on:
+        settlement.terms.add(PaymentTerms(due=invoice.due_on))  # BT-9
     if invoice.credits_id is not None:
         original = queries.invoice(customer_id=invoice.customer_id, invoice_id=invoice.credits_id)
         settlement.invoice_referenced_document.issuer_assigned_id = operations.number_of(original)  # BT-25

@@ -20,6 +20,7 @@ class Kind(models.TextChoices):
     RECEIPT = "receipt", "Payment receipt"
     USAGE_INVOICE = "usage_invoice", "Invoice of a month's use"
     CREDIT_NOTE = "credit_note", "Credit note"
+    BILL = "bill", "Bill"  # of what was sent before it was paid, where tax is due at use
 
 
 class Seller(models.Model):
@@ -108,6 +109,7 @@ class Invoice(CustomerRow):
     issued_at = models.DateTimeField()
     supplied_from = models.DateField(null=True)  # days of the buyer's zone, both included
     supplied_until = models.DateField(null=True)
+    due_on = models.DateField(null=True)  # of what was not paid ahead: the last day to pay it
     credits_id = models.BigIntegerField(null=True)  # the document that a credit note corrects
     reason = models.TextField(blank=True, default="")
 
@@ -125,7 +127,8 @@ class Invoice(CustomerRow):
                 name="invoicing_invoice_credits",
             ),
             models.CheckConstraint(
-                condition=~models.Q(kind=Kind.RECEIPT) | models.Q(tax_micros=0), name="invoicing_receipt_without_tax"
+                condition=~models.Q(kind__in=[Kind.RECEIPT, Kind.BILL]) | models.Q(tax_micros=0),
+                name="invoicing_receipt_without_tax",
             ),
         ]
         indexes = [

@@ -17,7 +17,7 @@ from postmeter.kit.phone import countries
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 
 MAILING_LEASE = timedelta(minutes=2)  # longer than any time limit of ours at a mail server
-SERIES = {Kind.INVOICE: "C", Kind.USAGE_INVOICE: "C", Kind.RECEIPT: "R", Kind.CREDIT_NOTE: "N"}
+SERIES = {Kind.INVOICE: "C", Kind.USAGE_INVOICE: "C", Kind.RECEIPT: "R", Kind.CREDIT_NOTE: "N", Kind.BILL: "B"}
 
 
 class BeingMailed(Exception):
@@ -75,6 +75,39 @@ def issue_for_use(*, customer_id: int, currency: str, lines: Sequence[Line], fir
         lines=lines,
         treatment=_treatment(seller, customer, last),
         supplied=(first, last),
+        now=now,
+    )
+
+
+@scoped
+def issue_bill(
+    *,
+    customer_id: int,
+    subject_id: int,
+    currency: str,
+    lines: Sequence[Line],
+    first: date,
+    last: date,
+    due_on: date,
+    now: datetime,
+) -> Invoice:
+    """Issue the document of what was sent from `first` to `last` before it was paid (S-097), once for each `subject_id`.
+
+    It is the tax invoice where tax is due at purchase, by the rules of the last day; else a bill without tax, for the month's use
+    has its tax invoice.
+    """
+    seller, customer = Seller.objects.get(id=1), customers.customer(customer_id=customer_id)
+    at_purchase = seller.tax_point == TaxPoint.PURCHASE
+    return _issue(
+        Kind.INVOICE if at_purchase else Kind.BILL,
+        seller,
+        customer,
+        subject_id=subject_id,
+        currency=currency,
+        lines=lines,
+        treatment=_treatment(seller, customer, last) if at_purchase else tax.Treatment("none"),
+        supplied=(first, last),
+        due_on=due_on,
         now=now,
     )
 
@@ -156,6 +189,7 @@ def _issue(
     treatment: tax.Treatment,
     supplied: tuple[date, date],
     now: datetime,
+    due_on: date | None = None,
 ) -> Invoice:
     last_number = _lock(customer.id, series := _series(kind, customer))
     known = _issued(customer.id, kind, subject_id)
@@ -190,6 +224,7 @@ def _issue(
             issued_at=now,
             supplied_from=supplied[0],
             supplied_until=supplied[1],
+            due_on=due_on,
         )
     )
 

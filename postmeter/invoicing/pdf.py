@@ -22,6 +22,7 @@ TEMPLATE = Path(__file__).parent / "invoice.typ"
 _NOT_TAX_INVOICE = (
     "This is a receipt for money paid in advance and not a tax invoice. A tax invoice follows each month for what was used."
 )
+_BILL_NOT_TAX_INVOICE = "This is a bill and not a tax invoice. The tax invoice of the month's use covers what it lists."
 
 
 def title(invoice: Invoice) -> str:
@@ -30,6 +31,8 @@ def title(invoice: Invoice) -> str:
         return "Adjustment note" if invoice.tax["scheme"] == "au_gst" else "Credit note"
     if invoice.kind == Kind.RECEIPT:
         return "Payment receipt"
+    if invoice.kind == Kind.BILL:
+        return "Bill"
     return "Tax invoice" if invoice.tax["name"] else "Invoice"
 
 
@@ -47,7 +50,7 @@ def facts_of(invoice: Invoice, zone: tzinfo) -> dict[str, Any]:
         "number": operations.number_of(invoice),
         "issued": _day(issued),
         "day": [issued.year, issued.month, issued.day],
-        "supplied_label": _SUPPLIED[Kind(_original(invoice).kind)],
+        "supplied_label": _supplied_label(_original(invoice)),
         "supplied": _supplied(invoice),
         "credits": _credits(invoice, zone),
         "reason": invoice.reason,
@@ -105,11 +108,8 @@ def _issued(invoice: Invoice, zone: tzinfo) -> date:
     return invoice.issued_at.astimezone(ZoneInfo(invoice.buyer["time_zone"]) if "time_zone" in invoice.buyer else zone).date()
 
 
-_SUPPLIED = {
-    Kind.INVOICE: "Paid on",
-    Kind.RECEIPT: "Paid on",
-    Kind.USAGE_INVOICE: "Period of supply",
-}
+def _supplied_label(invoice: Invoice) -> str:
+    return "Period of supply" if invoice.kind == Kind.USAGE_INVOICE or invoice.due_on else "Paid on"
 
 
 def _original(invoice: Invoice) -> Invoice:
@@ -135,12 +135,16 @@ def _credits(invoice: Invoice, zone: tzinfo) -> str:
 
 def _notes(invoice: Invoice) -> list[str]:
     notes = []
-    if invoice.kind == Kind.INVOICE:
+    if invoice.due_on:
+        notes.append(f"Please pay by {_day(invoice.due_on)}. Your balance has been set back to zero by this amount.")
+    elif invoice.kind == Kind.INVOICE:
         notes.append("Paid in full.")
     if invoice.kind == Kind.USAGE_INVOICE:
         notes.append("Paid in full from credit bought before.")
     if invoice.kind == Kind.RECEIPT:
         notes.append(_NOT_TAX_INVOICE)
+    if invoice.kind == Kind.BILL:
+        notes.append(_BILL_NOT_TAX_INVOICE)
     if invoice.tax["scheme"] == "au_gst" and invoice.tax_micros and invoice.kind != Kind.CREDIT_NOTE:
         notes.append("Total price includes GST.")
     return [*notes, invoice.tax["words"]] if invoice.tax["words"] else notes

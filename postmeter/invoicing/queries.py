@@ -82,8 +82,10 @@ def used_until(*, customer_id: int) -> date | None:
 
 
 @scoped
-def covered(*, customer_id: int, currency: str, before: datetime, first: date) -> tuple[int, int]:
+def covered(*, customer_id: int, currency: str, before: datetime, first: date, until: date) -> tuple[int, int]:
     """What was bought before that moment, and what of it tax invoices cover: those of purchases, and of use before `first`.
+
+    A bill, which comes after the month's end, counts as bought in its month: the days before `until`.
 
     Less what credit notes took back of purchases; a note on an invoice of use does not make the use untaxed again.
     """
@@ -95,7 +97,9 @@ def covered(*, customer_id: int, currency: str, before: datetime, first: date) -
         return _sum(issued) - _sum(notes)
 
     use = documents.filter(kind=Kind.USAGE_INVOICE, supplied_until__lt=first)
-    return total(Kind.INVOICE, Kind.RECEIPT), total(Kind.INVOICE) + _sum(use)
+    billed = documents.filter(kind=Kind.BILL, supplied_until__lt=until)
+    credited = documents.filter(credits_id__in=billed.values("id"), issued_at__lt=before)
+    return total(Kind.INVOICE, Kind.RECEIPT) + _sum(billed) - _sum(credited), total(Kind.INVOICE) + _sum(use)
 
 
 def _sum(documents: QuerySet[Invoice]) -> int:

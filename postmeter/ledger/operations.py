@@ -61,6 +61,12 @@ def open_account(
 
 
 @scoped
+def lock(*, customer_id: int, account_ids: Sequence[int]) -> None:
+    """Hold these balances still until the transaction ends: for postings that follow from what is read now."""
+    calls.rows("SELECT ledger_lock(%s, %b::bigint[])", [customer_id, list(account_ids)])
+
+
+@scoped
 def hold(
     *,
     customer_id: int,

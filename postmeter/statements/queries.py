@@ -21,6 +21,10 @@ WORDS = {
     "top_up": ("Top-up", "top-ups"),
     "top_up_refund": ("Top-up given back to you", "top-ups given back to you"),
     "dispute": ("Disputed at the bank", "disputes at the bank"),
+    "bill": ("Billed: back to zero", "bills that set the balance to zero"),
+    "bill_payment": ("Bill paid from credit", "bills paid from credit"),
+    "promotion": ("Promotional credit", "amounts of promotional credit"),
+    "promotion_expired": ("Promotional credit expired", "amounts of promotional credit that expired"),
     "adjustment": ("Adjustment", "adjustments"),
     "play_money": ("Play money", "amounts of play money"),
 }

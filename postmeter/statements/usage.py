@@ -52,7 +52,7 @@ def bill(*, customer_id: int, first: date, until: date, now: datetime) -> Invoic
     customer = customers.customer(customer_id=customer_id)
     end = months.begins(until, customer.time_zone)
     used = queries.used_before(customer_id=customer_id, unit=customer.currency, at=end)
-    bought, taxed = invoices.covered(customer_id=customer_id, currency=customer.currency, before=end, first=first)
+    bought, taxed = invoices.covered(customer_id=customer_id, currency=customer.currency, before=end, first=first, until=until)
     amount = from_minor(to_minor(min(used, bought), customer.currency), customer.currency) - taxed
     if amount <= 0:
         return None

@@ -218,7 +218,7 @@ def _draw(*, customer_id: int, top_up_id: int, now: datetime) -> int:
     automation = _locked(customer_id, top_up.wallet_id)
     if automation is None:
         return top_up.wallet_id
-    if top_up.state == "succeeded":
+    if top_up.state == "succeeded" and top_up.bill_id is None:
         wallet = wallets.wallet(customer_id=customer_id, wallet_id=top_up.wallet_id)
         automation.strikes, automation.tried, automation.try_after = 0, [], None
         if top_up.automatic and _is_due(automation, now):

@@ -23,6 +23,7 @@ class TopUp(CustomerRow):
     automatic = models.BooleanField(default=False)
     why = models.JSONField(default=dict)  # of an automatic one: what it was that charged the card
     retry_of = models.BigIntegerField(null=True)  # the failed one that somebody tries again (S-137)
+    bill_id = models.BigIntegerField(null=True)  # it pays this bill, whose credit was there before, and adds none
 
     class Meta:
         db_table = "topups_topup"
@@ -37,9 +38,45 @@ class TopUp(CustomerRow):
                 condition=models.Q(state="pending", automatic=True),
                 name="topups_topup_one_automatic",
             ),
+            # Two people, or two presses, pay a bill once.
+            models.UniqueConstraint(
+                fields=["customer_id", "bill_id"],
+                condition=models.Q(bill_id__isnull=False) & ~models.Q(state="failed"),
+                name="topups_topup_one_payment_of_a_bill",
+            ),
         ]
         indexes = [
             models.Index(fields=["customer_id", "wallet_id"], condition=models.Q(state="pending"), name="topups_topup_pending")
+        ]
+
+
+class Bill(CustomerRow):
+    """What a wallet was below zero at a month's end, billed: the wallet is at zero again, and this is owed (S-097, S-098)."""
+
+    wallet_id = models.BigIntegerField()
+    month = models.DateField()  # its first day
+    unit = models.TextField()
+    lifted_micros = models.BigIntegerField()  # what the wallet was lifted by
+    amount_micros = models.BigIntegerField()  # what is owed: the same in whole minor units (A-11)
+    invoice_id = models.BigIntegerField()
+    issued_at = models.DateTimeField()
+    due_on = models.DateField()
+    state = models.TextField(choices=[("open", "To be paid"), ("paid", "Paid"), ("cancelled", "Cancelled")], default="open")
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.TextField(blank=True, default="")
+    note = models.TextField(blank=True, default="")  # of whoever settled it by hand: why
+
+    class Meta:
+        db_table = "topups_bill"
+        constraints = [
+            # However often the round comes, a month is billed once (S-099, A-40).
+            models.UniqueConstraint(fields=["customer_id", "wallet_id", "month"], name="topups_bill_once"),
+            models.CheckConstraint(condition=models.Q(lifted_micros__gt=0, amount_micros__gt=0), name="topups_bill_positive"),
+            models.CheckConstraint(
+                condition=models.Q(state="open", settled_at=None)
+                | (~models.Q(state="open") & models.Q(settled_at__isnull=False)),
+                name="topups_bill_settled",
+            ),
         ]
 
 

@@ -22,6 +22,7 @@ from postmeter.payments import queries as payment_queries
 from postmeter.payments.gateways import GatewayDown, Outcome
 from postmeter.payments.models import Payment
 from postmeter.payments.states import PaymentState
+from postmeter.topups import bills
 from postmeter.topups.models import TopUp
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
@@ -89,16 +90,18 @@ def intend(
     now: datetime,
     why: Mapping[str, object] | None = None,
     retry_of: int | None = None,
+    bill_id: int | None = None,
 ) -> TopUp:
     """Write the intent of a purchase, of which nobody is asked yet; the same `key` finds the same one. `why`: an automatic one.
 
-    `retry_of`: the failed one that this tries again.
+    `retry_of`: the failed one that this tries again. `bill_id`: the bill that this pays.
     """
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
     known = TopUp.objects.filter(customer_id=customer_id, key=key).first()
     if known:
         return _same(known, wallet_id, method_id, amount_micros)
-    check_amount(amount_micros, wallet.unit)
+    if bill_id is None:
+        check_amount(amount_micros, wallet.unit)
     if wallet.kind == "sandbox":
         raise BadInput("The sandbox is not bought for.", field="wallet", remedy="Choose the live wallet.")
     method = payment_queries.method(customer_id=customer_id, method_id=method_id)
@@ -108,8 +111,8 @@ def intend(
     # The key's row first: of two presses at once one waits here and then finds the other's.
     added = calls.rows(
         """INSERT INTO topups_topup (customer_id, id, wallet_id, payment_id, amount_micros, unit, key, state, transfer_id,
-               debt_transfer_id, created_by, created_at, automatic, why, retry_of)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s, %s, %s, %s)
+               debt_transfer_id, created_by, created_at, automatic, why, retry_of, bill_id)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (customer_id, key) DO NOTHING RETURNING id""",
         [
             customer_id,
@@ -126,6 +129,7 @@ def intend(
             why is not None,
             json.dumps(dict(why or {})),
             retry_of,
+            bill_id,
         ],
     )
     if not added:
@@ -133,7 +137,7 @@ def intend(
     payment = payments.create(
         customer_id=customer_id,
         method=method,
-        purpose="top_up",
+        purpose=purpose_of(bill_id),
         subject_id=top_up_id,
         amount_micros=amount_micros,
         currency=wallet.unit,
@@ -191,6 +195,12 @@ def settle(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime
 
 def credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> None:
     """The success of a top-up whose payment has succeeded, in that transaction: credit, invoice and facts."""
+    if top_up.bill_id is not None:
+        invoice_id = bills.paid(customer_id, top_up, gateway, now)
+        TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(
+            state="succeeded", invoice_id=invoice_id, credited_at=now
+        )
+        return
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=top_up.wallet_id)
     wallet_operations.credit(
         customer_id=customer_id,
@@ -215,6 +225,11 @@ def credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> None
     events.record(
         "top_up.succeeded", customer_id=customer_id, subject_id=top_up.id, now=now, data={"amount_micros": top_up.amount_micros}
     )
+
+
+def purpose_of(bill_id: int | None) -> str:
+    """What a payment is for."""
+    return "top_up" if bill_id is None else "bill"
 
 
 @scoped

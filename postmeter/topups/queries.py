@@ -36,7 +36,7 @@ class Figures:
 def figures(*, customer_id: int, wallet: Wallet) -> Figures:
     # Incoming first: a top-up that is credited between the two reads is counted twice and never not at all, which would look
     # like a gap and charge a card for it.
-    incoming = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, state="pending").aggregate(
+    incoming = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, state="pending", bill_id=None).aggregate(
         sum=Sum("amount_micros")
     )["sum"]
     balance = wallets.balance(customer_id=customer_id, wallet=wallet)
@@ -97,7 +97,7 @@ def any_paused(*, customer_id: int) -> bool:
 @scoped
 def has_bought(*, customer_id: int) -> bool:
     """The first purchase arms automatic top-ups (S-029)."""
-    return TopUp.objects.filter(customer_id=customer_id, state="succeeded").exists()
+    return TopUp.objects.filter(customer_id=customer_id, state="succeeded", bill_id=None).exists()
 
 
 @scoped
@@ -146,7 +146,7 @@ def bought(*, customer_id: int, top_up_id: int) -> Bought:
 @scoped
 def lately(*, customer_id: int, amount_micros: int, since: datetime, besides: UUID) -> TopUp | None:
     """The last other purchase of this amount since then that did not fail: whoever buys again may not know of it."""
-    rows = TopUp.objects.filter(customer_id=customer_id, amount_micros=amount_micros, created_at__gte=since)
+    rows = TopUp.objects.filter(customer_id=customer_id, amount_micros=amount_micros, created_at__gte=since, bill_id=None)
     return rows.exclude(state="failed").exclude(key=besides).order_by("-id").first()
 
 
@@ -225,6 +225,29 @@ CHECKS = {
             OR (p.state = 'succeeded' AND (credit.amount IS DISTINCT FROM p.amount_micros
                 OR i.total_micros IS DISTINCT FROM p.amount_micros))
             OR (p.state <> 'succeeded' AND (credit.amount IS NOT NULL OR i.id IS NOT NULL)))""",
+    "what is billed and not settled is what the ledger says is owed on bills, and each bill lifted its wallet once": """
+        SELECT coalesce(o.wallet_id, l.wallet_id), o.owed, l.owed FROM (
+            SELECT wallet_id, sum(amount_micros) AS owed FROM topups_bill
+            WHERE customer_id = %(customer)s AND state = 'open' GROUP BY wallet_id) o
+        FULL JOIN (
+            SELECT a.ref_id AS wallet_id, sum(CASE WHEN t.debit_account_id = a.id THEN t.amount_micros ELSE -t.amount_micros END) AS owed
+            FROM ledger_account a JOIN ledger_transfer t
+            ON t.customer_id = a.customer_id AND a.id IN (t.debit_account_id, t.credit_account_id) AND NOT t.pending
+            WHERE a.customer_id = %(customer)s AND a.kind = 'billed' GROUP BY a.ref_id) l ON l.wallet_id = o.wallet_id
+        WHERE coalesce(o.owed, 0) <> coalesce(l.owed, 0)
+        UNION ALL
+        SELECT b.wallet_id, b.lifted_micros, moved.amount FROM topups_bill b
+        LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer l WHERE l.customer_id = b.customer_id
+            AND l.ref_id = b.id AND l.code = 'bill' AND NOT l.pending) moved ON true
+        WHERE b.customer_id = %(customer)s AND moved.amount IS DISTINCT FROM b.lifted_micros""",
+    "every payment of a bill that succeeded settled it, with its amount": """
+        SELECT p.id, p.amount_micros, b.state, moved.amount FROM payments_payment p
+        LEFT JOIN topups_topup t ON t.customer_id = p.customer_id AND t.payment_id = p.id
+        LEFT JOIN topups_bill b ON b.customer_id = p.customer_id AND b.id = t.bill_id
+        LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer l WHERE l.customer_id = p.customer_id
+            AND l.ref_id = t.id AND NOT l.pending) moved ON true
+        WHERE p.customer_id = %(customer)s AND p.purpose = 'bill' AND (p.state = 'succeeded') IS DISTINCT FROM
+            (moved.amount IS NOT DISTINCT FROM p.amount_micros)""",
     "no document is credited beyond its total, nor of more tax than it bore": """
         SELECT i.id, i.total_micros, sum(n.total_micros) FROM invoicing_invoice i
         JOIN invoicing_invoice n ON n.customer_id = i.customer_id AND n.credits_id = i.id

@@ -11,7 +11,7 @@ from postmeter.kit.crash import crash_point
 from postmeter.kit.money import format_amount
 from postmeter.kit.refusals import Conflict, NotFound
 from postmeter.payments import queries as payments
-from postmeter.topups import operations, queries
+from postmeter.topups import bills, operations, queries
 from postmeter.topups.automation import SCHEDULED
 from postmeter.topups.models import Automation, TopUp
 from postmeter.topups.operations import Purchase
@@ -66,6 +66,8 @@ def of_path(token: str) -> tuple[int, int]:
 def full_words(*, customer_id: int, top_up_id: int) -> str:
     """Why a failed top-up may not be needed any more, as a question to the person; empty if nothing speaks against it (A-31)."""
     failed = _failed(customer_id, top_up_id)
+    if failed.bill_id is not None:
+        return ""  # a bill is owed however much credit there is, and is paid once
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=failed.wallet_id)
     figures = queries.figures(customer_id=customer_id, wallet=wallet)
     balance = figures.posted_micros - figures.held_micros
@@ -78,7 +80,7 @@ def full_words(*, customer_id: int, top_up_id: int) -> str:
             already = f"The balance is {format_amount(balance, wallet.unit)} and {coming} is on its way"
         return f"{already}, above your threshold. Charge anyway?"
     later = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, created_at__gt=failed.created_at)
-    other = later.exclude(state="failed").exclude(retry_of=failed.id).order_by("-id").first()
+    other = later.filter(bill_id=None).exclude(state="failed").exclude(retry_of=failed.id).order_by("-id").first()
     if other:
         bought = format_amount(other.amount_micros, wallet.unit)
         return f"{bought} was bought since then; the balance is {format_amount(balance, wallet.unit)}. Charge anyway?"
@@ -89,6 +91,8 @@ def full_words(*, customer_id: int, top_up_id: int) -> str:
 def _intend(*, customer_id: int, top_up_id: int, method_id: int | None, actor: str, now: datetime, charge_anyway: bool) -> TopUp:
     failed = _failed(customer_id, top_up_id)
     _wait_for_others(failed)
+    if failed.bill_id is not None and bills.bill(customer_id=customer_id, bill_id=failed.bill_id).state != "open":
+        raise bills.NotOpen("This bill is settled already.", field="bill", remedy="Nothing is to be done.")
     payment = payments.payment(customer_id=customer_id, payment_id=failed.payment_id)
     is_new = not TopUp.objects.filter(customer_id=customer_id, retry_of=failed.id).exists()
     words = full_words(customer_id=customer_id, top_up_id=top_up_id) if is_new and not charge_anyway else ""
@@ -103,6 +107,7 @@ def _intend(*, customer_id: int, top_up_id: int, method_id: int | None, actor: s
         actor=actor,
         now=now,
         retry_of=failed.id,
+        bill_id=failed.bill_id,
     )
 
 

@@ -47,6 +47,8 @@ def open_wallet(*, customer_id: int, kind: str, unit: str, now: datetime, member
         created_at=now,
     )
     wallet.save(force_insert=True)
+    # Committed with the wallet: processes remember it, and none may remember what another one's transaction has not committed.
+    accounts(customer_id=customer_id, wallet=wallet)
     events.record("wallet.opened", customer_id=customer_id, subject_id=wallet_id, now=now, data={"kind": kind, "unit": unit})
     return wallet
 

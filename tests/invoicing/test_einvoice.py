@@ -78,7 +78,13 @@ def test_credit_notes_and_invoices_of_a_months_use_keep_every_rule(cast: Cast, b
             customer_id=clinic.id, currency="EUR", lines=[Line("Messages", 1, 7_770_000)],
             first=NOON.date().replace(day=1), last=NOON.date(), now=NOON,
         )  # fmt: skip
+        billed = operations.issue_bill(
+            customer_id=clinic.id, subject_id=1, currency="EUR", lines=[Line("Messages", 1, 41_230_000)],
+            first=NOON.date().replace(day=1), last=NOON.date(), due_on=NOON.date(), now=NOON,
+        )  # fmt: skip
     assert broken(xml_of(note)) == []
+    assert broken(xml_of(billed)) == []
+    assert b"<ram:DuePayableAmount>41.23<" in xml_of(billed)
     assert operations.number_of(invoice).encode() in xml_of(note)
     assert broken(xml_of(used)) == []
 

@@ -4,12 +4,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.kit.csv import MAX_COLUMNS, BadFile, Cell, Table, read, safe_cell, write
-
-untimed = settings(deadline=None)
 
 PLAIN = "Name,Phone,Note\r\nJosé,+14155550100,“hi”\r\nMüller,+14155550101,\r\n"
 ROWS = [("José", "+14155550100", "“hi”"), ("Müller", "+14155550101", "")]
@@ -130,7 +128,6 @@ def test_the_size_of_a_file_has_limits() -> None:
         read(data, max_bytes=len(data) - 1)
 
 
-@untimed
 @given(st.binary(max_size=300))
 def test_whatever_is_uploaded_is_read_or_refused(data: bytes) -> None:
     try:
@@ -197,7 +194,6 @@ def test_a_row_that_does_not_fit_its_headers_is_a_bug() -> None:
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@untimed
 @given(st.lists(st.tuples(words, words), max_size=5))
 def test_what_is_written_holds_no_formula_and_is_read_back(rows: list[tuple[str, str]]) -> None:
     data = b"".join(write(["a", "b"], rows))

@@ -1,12 +1,10 @@
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.kit.idempotency import BadKey, Part, check_key, digest
-
-untimed = settings(deadline=None)
 
 leaves = st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.uuids()
 parts = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
@@ -21,7 +19,6 @@ def exact(part: Part) -> str:
     return f"{type(part).__name__} {part!r}"
 
 
-@untimed
 @given(parts, parts)
 def test_digests_are_equal_if_and_only_if_the_parts_are(one: Part, other: Part) -> None:
     assert (digest(one) == digest(other)) == (exact(one) == exact(other))

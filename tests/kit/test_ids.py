@@ -1,19 +1,16 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.kit.ids import NoSuchId, PublicIds
 from postmeter.kit.refusals import NotFound
 
-untimed = settings(deadline=None)
-
 IDS = PublicIds(bytes(range(16)))
 ids = st.integers(1, 2**63 - 1)
 
 
-@untimed
 @given(ids)
 def test_an_id_comes_back_as_it_went_out(number: int) -> None:
     public = IDS.encode("SM", number)
@@ -21,7 +18,6 @@ def test_an_id_comes_back_as_it_went_out(number: int) -> None:
     assert IDS.decode("SM", public) == number
 
 
-@untimed
 @given(st.lists(ids, max_size=50))
 def test_many_at_once_are_the_same_as_one_by_one(numbers: list[int]) -> None:
     assert IDS.encode_many("SM", numbers) == [IDS.encode("SM", number) for number in numbers]
@@ -47,14 +43,12 @@ def test_an_id_of_another_install_is_not_found() -> None:
         PublicIds(b"another key here").decode("SM", IDS.encode("SM", 5))
 
 
-@untimed
 @given(st.binary(min_size=16, max_size=16))
 def test_a_made_up_id_is_not_found(block: bytes) -> None:
     with pytest.raises(NotFound):
         IDS.decode("SM", "SM" + block.hex())
 
 
-@untimed
 @given(st.integers(0, 33), st.sampled_from("0123456789abcdefgSM"))
 def test_one_changed_character_is_enough_to_be_refused(position: int, character: str) -> None:
     public = IDS.encode("SM", 123456789)

@@ -1,7 +1,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.kit.money import (
@@ -19,8 +19,6 @@ from postmeter.kit.money import (
     parse_decimal_string,
     to_minor,
 )
-
-untimed = settings(deadline=None)
 
 micros = st.integers(-LARGEST_MICROS, LARGEST_MICROS)
 units = st.sampled_from([*MINOR_DIGITS, "SMS"])
@@ -117,7 +115,6 @@ def test_units_know_their_minor_digits(unit: str, digits: int) -> None:
     assert minor_digits(unit) == digits
 
 
-@untimed
 @given(micros)
 def test_decimal_strings_are_exact_both_ways(amount: int) -> None:
     assert parse_decimal_string(decimal_string(amount), field="amount") == amount
@@ -209,7 +206,6 @@ def test_amounts_on_pages_may_be_rounded_for_the_eye(amount: int, places: int, t
     assert format_amount(amount, "USD", places) == text
 
 
-@untimed
 @given(micros, units)
 def test_an_amount_on_a_page_is_exact_unless_rounding_was_asked_for(amount: int, unit: str) -> None:
     shown = format_amount(amount, unit)
@@ -230,14 +226,12 @@ def test_invoices_round_half_up_once(amount: int, unit: str, minor: int) -> None
     assert to_minor(amount, unit) == minor
 
 
-@untimed
 @given(micros, units)
 def test_rounding_loses_at_most_half_of_the_smallest_coin(amount: int, unit: str) -> None:
     remainder = amount - from_minor(to_minor(amount, unit), unit)
     assert 2 * abs(remainder) <= 10 ** (6 - minor_digits(unit))
 
 
-@untimed
 @given(st.integers(-(10**12), 10**12), units)
 def test_coins_survive_the_way_there_and_back(minor: int, unit: str) -> None:
     assert exact_minor(from_minor(minor, unit), unit) == minor

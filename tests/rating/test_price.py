@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.rating.price import (
@@ -16,8 +16,6 @@ from postmeter.rating.price import (
     price,
     up_to_a_micro,
 )
-
-untimed = settings(deadline=None)
 
 NORTH_AMERICA = Rate("1", "US", 7_900, 3_000)
 JAMAICA = Rate("1876", "JM", 180_000)
@@ -43,7 +41,6 @@ def test_the_longest_prefix_decides(number: str, rate: Rate | None) -> None:
     assert table.find(number) is rate  # the second answer comes from memory
 
 
-@untimed
 @given(st.lists(prefixes, unique=True, max_size=40), st.lists(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True), max_size=40))
 def test_a_table_finds_what_a_search_through_all_rates_finds(listed: list[str], numbers: list[str]) -> None:
     rates = [Rate(prefix, "US", len(prefix)) for prefix in listed]
@@ -101,7 +98,6 @@ def test_price_and_carrier_fee_are_counted_by_the_segment_and_kept_apart() -> No
     assert price(3, NORTH_AMERICA).total_micros == 32_700
 
 
-@untimed
 @given(st.integers(1, 100), st.integers(1, 100), st.integers(0, HIGHEST_PRICE_MICROS), st.integers(0, HIGHEST_PRICE_MICROS))
 def test_the_price_of_a_whole_is_the_sum_of_its_parts(one: int, other: int, price_micros: int, fee_micros: int) -> None:
     rate = Rate("1", "US", price_micros, fee_micros)
@@ -130,7 +126,6 @@ def test_a_price_that_is_none_is_refused(text: str) -> None:
         Rate.read("1", "US", text)
 
 
-@untimed
 @given(st.decimals(0, 1000, places=12))
 def test_rounding_up_takes_less_than_a_micro(amount: Decimal) -> None:
     assert 0 <= up_to_a_micro(amount) - amount * 1_000_000 < 1

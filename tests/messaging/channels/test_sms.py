@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.messaging.channels import CHANNELS, NoSuchChannel, channel
@@ -17,8 +17,6 @@ from postmeter.messaging.channels.sms import (
     measure,
 )
 from tests.messaging.channels.texts import texts
-
-untimed = settings(deadline=None)
 
 GSM7, UCS2 = Encoding.GSM7, Encoding.UCS2
 
@@ -110,7 +108,6 @@ def reference(text: str) -> tuple[Encoding, list[str]]:
     return encoding, parts
 
 
-@untimed
 @given(texts())
 def test_the_fast_count_and_the_measure_follow_the_rule(text: str) -> None:
     encoding, parts = reference(text)
@@ -132,7 +129,6 @@ def units(text: str, encoding: Encoding) -> int:
     return sum(2 if c in EXTENSION else 1 for c in text)
 
 
-@untimed
 @given(texts(), st.sampled_from("aé€😀中"))
 def test_one_more_character_never_makes_a_text_cheaper(text: str, more: str) -> None:
     try:
@@ -200,7 +196,6 @@ def test_no_cheaper_spelling_is_offered_where_none_saves_a_segment(text: str) ->
     assert measure(text).cheaper is None
 
 
-@untimed
 @given(texts())
 def test_a_cheaper_spelling_really_costs_less(text: str) -> None:
     try:
