@@ -7,6 +7,7 @@ from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.ledger import queries as ledger
 from postmeter.messaging import queries as messaging
+from postmeter.terms import queries as terms
 from postmeter.topups import queries as topups
 
 Row = tuple[object, ...]
@@ -41,7 +42,12 @@ def verify_all(progress: Callable[[int, int], None] | None = None) -> Report:
     report = Report(
         [
             Check(room, name, statement)
-            for room, checks in (("ledger", ledger.CHECKS), ("messaging", messaging.CHECKS), ("topups", topups.CHECKS))
+            for room, checks in (
+                ("ledger", ledger.CHECKS),
+                ("messaging", messaging.CHECKS),
+                ("topups", topups.CHECKS),
+                ("terms", terms.CHECKS),
+            )
             for name, statement in checks.items()
         ]
     )

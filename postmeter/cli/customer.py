@@ -96,11 +96,11 @@ def limit(customer: str, amount: str) -> None:
 
     from postmeter.cli.ledger import customer_named
     from postmeter.kit.money import format_amount, parse_amount
-    from postmeter.wallets import operations
+    from postmeter.terms import agreement
     from postmeter.wallets import queries as wallets
 
     found = customer_named(customer)
     wallet = wallets.pool(customer_id=found.id)
     micros = 0 if amount.strip() == "0" else parse_amount(amount, wallet.unit, field="amount")
-    operations.set_limit(customer_id=found.id, wallet=wallet, limit_micros=micros, actor="operator", now=timezone.now())
+    agreement.set_limit(customer_id=found.id, limit_micros=micros, actor="operator", now=timezone.now())
     click.echo(f"{found.number}  {found.name} may go {format_amount(micros, wallet.unit)} below zero.")

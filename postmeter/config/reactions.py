@@ -7,12 +7,16 @@ listed, so that nobody has to search whether a fact is heard.
 from postmeter.invoicing import tasks as invoicing
 from postmeter.notifications import tasks as notifications
 from postmeter.statements import tasks as statements
+from postmeter.terms import tasks as terms
 from postmeter.topups import tasks as topups
 
 REACTIONS = {
     "invoice.issued": [invoicing.mail_invoice],
     "api_key.created": [],
     "api_key.revoked": [],
+    "adjustment.declined": [],
+    "adjustment.posted": [],
+    "adjustment.proposed": [],
     "alerts.changed": [],
     "automation.capped": [notifications.tell_of_automation],
     "automation.changed": [topups.react],
@@ -20,12 +24,21 @@ REACTIONS = {
     "automation.paused": [notifications.tell_of_automation],
     "batch.stopped": [],
     "bill.issued": [],
-    "bill.settled": [],
+    "bill.settled": [terms.follow_bills],
+    "change_request.approved": [],
+    "change_request.asked": [],
+    "change_request.declined": [],
+    "change_request.reversed": [],
+    "change_request.withdrawn": [],
     "consent.opted_in": [],
     "consent.opted_out": [],
     "customer.created": [],
     "customer.details_changed": [],
     "customer.messaging_switched": [],
+    "customer.reinstated": [],
+    "customer.suspended": [],
+    "grant.expired": [],
+    "grant.given": [],
     "invoice.mailed": [],
     "member.added": [],
     "member.left": [],
@@ -53,8 +66,11 @@ REACTIONS = {
     "quote.made": [],
     "statement.closed": [statements.mail_statement],
     "statement.mailed": [],
+    "terms.changed": [],
+    "terms.overdraft_restored": [],
+    "terms.overdraft_stopped": [],
     "top_up.failed": [topups.follow],
-    "top_up.reversed": [notifications.tell_of_reversal],
+    "top_up.reversed": [notifications.tell_of_reversal, terms.follow_dispute],
     "top_up.started": [],
     "top_up.succeeded": [topups.follow, notifications.look_after_top_up],
     "wallet.fell": [topups.react, notifications.look],

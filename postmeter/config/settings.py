@@ -9,6 +9,7 @@
 | POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
 | POSTMETER_HOME | data of this install |
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_* | credentials and base addresses; the simulator's by default |
+| POSTMETER_ADJUSTMENT_ALONE | whole units of currency that one account manager may give or take alone; 100 |
 | POSTMETER_EMAIL_URL | smtp://user:password@host:port or file:///folder |
 """
 
@@ -23,6 +24,7 @@ from csp.constants import NONE, SELF
 from postmeter.db.address import database
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ADJUSTMENT_ALONE_MICROS = int(os.environ.get("POSTMETER_ADJUSTMENT_ALONE", "100")) * 1_000_000  # above it two people decide
 HOME = Path(os.environ.get("POSTMETER_HOME", REPOSITORY / ".postmeter"))
 PUBLIC_URL = os.environ.get("POSTMETER_PUBLIC_URL", f"http://127.0.0.1:{os.environ.get('POSTMETER_PORT', '8000')}").rstrip("/")
 DEBUG = os.environ.get("POSTMETER_DEBUG") == "1"
@@ -53,6 +55,7 @@ INSTALLED_APPS = [
     "postmeter.topups",
     "postmeter.notifications",
     "postmeter.statements",
+    "postmeter.terms",
     "postmeter.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -33,6 +33,8 @@ from postmeter.messaging.operations import quote as quotes  # noqa: E402
 from postmeter.notifications import rounds as notifications  # noqa: E402
 from postmeter.statements import operations as statements  # noqa: E402
 from postmeter.statements import usage  # noqa: E402
+from postmeter.terms import agreement as terms  # noqa: E402
+from postmeter.terms import grants  # noqa: E402
 from postmeter.topups import automation, wires  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
@@ -109,12 +111,15 @@ def notices_round() -> int:
 
 
 def months_round() -> int:
-    """Close the months that are over, and invoice their use where tax is due at use."""
+    """Close the months that are over, bill what was below zero, and invoice their use where tax is due at use."""
     now = timezone.now()
 
     def close(customer_id: int) -> None:
         statements.close_due(customer_id=customer_id, now=now)
+        terms.bill_due(customer_id=customer_id, now=now)  # before the month's use is taxed: what is billed counts as bought
+        terms.follow_bills(customer_id=customer_id, now=now)
         usage.bill_due(customer_id=customer_id, now=now)
+        grants.expire_due(customer_id=customer_id, now=now)
 
     return for_each_customer(close, "months")
 

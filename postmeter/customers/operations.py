@@ -235,6 +235,22 @@ def switch_messaging(*, customer_id: int, enabled: bool, now: datetime, actor: s
 
 
 @scoped
+def suspend(*, customer_id: int, reason: str, now: datetime, actor: str) -> None:
+    """Accept no new messages. What was accepted before goes its way."""
+    Customer.objects.filter(id=customer_id).update(suspended_at=now)
+    events.record(
+        "customer.suspended", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data={"reason": reason}
+    )
+
+
+@scoped
+def reinstate(*, customer_id: int, now: datetime, actor: str) -> None:
+    """Accept messages again."""
+    Customer.objects.filter(id=customer_id).update(suspended_at=None)
+    events.record("customer.reinstated", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor)
+
+
+@scoped
 def create_api_key(
     *, customer_id: int, name: str, mode: str, scopes: Iterable[str], now: datetime, actor: str, expires_in_days: int | None = 365
 ) -> tuple[ApiKey, str]:

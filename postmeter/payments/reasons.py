@@ -24,6 +24,7 @@ WORDS = {
     "authentication_failed": "The bank could not confirm that it was the cardholder.",
     "bank_unavailable": "The bank could not be reached to decide. Nothing is wrong with the card.",
     "gateway_refused": "The payment service could not use this card.",
+    "post_paid": "You pay at each month's end now, so no card is charged ahead.",
     "disputed": "The cardholder's bank has taken an earlier payment back.",
     "not_asked": "We were interrupted before we could ask the bank.",
 }
@@ -37,6 +38,7 @@ KINDS = {
     "bank_unavailable": Kind.HARMLESS,
     "gateway_refused": Kind.HARMLESS,
     "disputed": Kind.HARMLESS,
+    "post_paid": Kind.HARMLESS,
     "not_asked": Kind.HARMLESS,
 }
 

@@ -11,7 +11,6 @@ from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.invoicing import operations as invoicing
-from postmeter.kit.crash import crash_point
 from postmeter.kit.money import MICROS, format_amount, from_minor, to_minor
 from postmeter.kit.refusals import BadInput, Conflict, NotCovered, NotFound
 from postmeter.ledger import operations as ledger
@@ -78,8 +77,7 @@ def issue(*, customer_id: int, wallet_id: int, month: date, ends: datetime, days
         due_on=due_on,
     )
     bill.save(force_insert=True)
-    _record("bill.issued", bill, "system", now)
-    crash_point("topups.bill_uncommitted")
+    events.record("bill.issued", customer_id=customer_id, subject_id=bill_id, now=now, data=_said(bill))
     return bill
 
 
@@ -159,6 +157,13 @@ def settle_by_hand(*, customer_id: int, bill_id: int, paid: bool, reason: str, a
 
 
 @scoped
+def open_bill_of(*, customer_id: int, wallet_id: int, amount_micros: int) -> Bill | None:
+    """The oldest unpaid bill of just this amount: what a bank transfer of it is meant for."""
+    rows = Bill.objects.select_for_update().filter(customer_id=customer_id, wallet_id=wallet_id, state="open")
+    return rows.filter(amount_micros=amount_micros).order_by("due_on", "id").first()
+
+
+@scoped
 def bill(*, customer_id: int, bill_id: int) -> Bill:
     found = Bill.objects.filter(customer_id=customer_id, id=bill_id).first()
     if found is None:
@@ -195,13 +200,12 @@ def _locked(customer_id: int, bill_id: int) -> Bill:
 def _settle(bill: Bill, state: str, actor: str, now: datetime, *, note: str) -> Bill:
     bill.state, bill.settled_at, bill.settled_by, bill.note = state, now, actor, note
     bill.save(update_fields=["state", "settled_at", "settled_by", "note"])
-    _record("bill.settled", bill, actor, now)
+    events.record("bill.settled", customer_id=bill.customer_id, subject_id=bill.id, now=now, actor=actor, data=_said(bill))
     return bill
 
 
-def _record(kind: str, bill: Bill, actor: str, now: datetime) -> None:
-    data = {"wallet": bill.wallet_id, "amount_micros": bill.amount_micros, "state": bill.state, "month": bill.month.isoformat()}
-    events.record(kind, customer_id=bill.customer_id, subject_id=bill.id, now=now, actor=actor, data=data)
+def _said(bill: Bill) -> dict[str, object]:
+    return {"wallet": bill.wallet_id, "amount_micros": bill.amount_micros, "state": bill.state, "month": bill.month.isoformat()}
 
 
 def _owed(wallet: Wallet) -> int:

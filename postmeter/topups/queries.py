@@ -182,6 +182,13 @@ def reversed_micros(*, customer_id: int, top_up_ids: Collection[int]) -> dict[in
     return {top_up_id: micros for top_up_id, micros in found.items() if micros}
 
 
+@scoped
+def disputed_micros(*, customer_id: int) -> int:
+    """What is taken back by disputes that were not won."""
+    rows = Reversal.objects.filter(customer_id=customer_id, kind="dispute")
+    return sum(-row.amount_micros if row.is_back else row.amount_micros for row in rows)
+
+
 # Each check is a query that returns the rows that are wrong, the customer first. These are about no single one.
 OPERATOR_CHECKS = {
     "every bank entry that is credited is one payment and one credit, of its amount, and no wire is anything else": """

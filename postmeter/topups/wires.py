@@ -16,8 +16,9 @@ from postmeter.payments import operations as payments
 from postmeter.payments import wires
 from postmeter.payments.models import BankAccount, BankEntry
 from postmeter.payments.wire import BadStatement, Layout, read
+from postmeter.topups import bills
 from postmeter.topups.models import TopUp
-from postmeter.topups.operations import credit
+from postmeter.topups.operations import credit, purpose_of
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
 
@@ -170,10 +171,16 @@ def _pool(customer_id: int, currency: str) -> Wallet:
 
 
 def _book(entry: BankEntry, actor: str, now: datetime) -> None:
-    """The credit of one entry: payment, top-up, posting and invoice, in the transaction that says it is credited."""
+    """The credit of one entry: payment, top-up, posting and invoice, in the transaction that says it is credited.
+
+    What is an unpaid bill's very amount pays it; anything else is credit.
+    """
     assert entry.customer_id is not None and entry.wallet_id is not None
     customer_id, wallet_id = entry.customer_id, entry.wallet_id
     with scope.customer(customer_id):
+        bill = bills.open_bill_of(customer_id=customer_id, wallet_id=wallet_id, amount_micros=entry.amount_micros)
+        under_way = bill and TopUp.objects.filter(customer_id=customer_id, bill_id=bill.id).exclude(state="failed").exists()
+        bill_id = bill.id if bill and not under_way else None
         named = wires.reference_for(customer_id=customer_id, wallet_id=wallet_id, unit=entry.currency, now=now)
         top_up_id, transfer_id, debt_transfer_id = calls.next_ids(3)
         payment = payments.received(
@@ -181,7 +188,7 @@ def _book(entry: BankEntry, actor: str, now: datetime) -> None:
             method_id=named.method_id,
             gateway=wires.GATEWAY,
             ref=str(entry.id),
-            purpose="top_up",
+            purpose=purpose_of(bill_id),
             subject_id=top_up_id,
             amount_micros=entry.amount_micros,
             currency=entry.currency,
@@ -201,6 +208,7 @@ def _book(entry: BankEntry, actor: str, now: datetime) -> None:
             debt_transfer_id=debt_transfer_id,
             created_by=actor,
             created_at=now,
+            bill_id=bill_id,
         )
         top_up.save(force_insert=True)
         events.record(

@@ -25,11 +25,12 @@ from postmeter.payments import wires as bank_wires
 from postmeter.payments.models import BankEntry
 from postmeter.payments.wire import BadStatement, read
 from postmeter.payments.wire.reference import reference_of
-from postmeter.topups import queries, wires
+from postmeter.topups import bills, queries, wires
 from postmeter.topups.wires import Imported, NoBankDetails
 from postmeter.wallets import operations as wallet_operations
 from tests.cast import Cast, Clinic, at
 from tests.payments.bank import Arrived, Bank
+from tests.topups.test_bills import issued, overdrawn
 
 T = TypeVar("T")
 FORMATS = ["camt053", "camt054", "mt940", "csv"]
@@ -69,6 +70,15 @@ def reasons(bank: Bank) -> list[str]:
 
 def paid(clinic: Clinic, amount: str = "50.00", ref: str = "", **more: object) -> Arrived:
     return Arrived(amount, (f"Credit {reference(clinic)}",), ref=ref, **more)  # type: ignore[arg-type]
+
+
+def test_a_transfer_of_a_bills_very_amount_pays_it_and_any_other_is_credit(cast: Cast, bank: Bank) -> None:  # S-097 A-38
+    clinic = overdrawn(cast, 50 * MICROS)
+    bill = issued(clinic)
+    imported(bank, bank.camt053(paid(clinic, "50.00", ref="A"), paid(clinic, "50.00", ref="B"), paid(clinic, "20.00", ref="C")))
+    assert bills.bill(customer_id=clinic.id, bill_id=bill.id).state == "paid"
+    assert clinic.posted == 70 * MICROS
+    assert verify_all().ok
 
 
 # Instructions
