@@ -13,6 +13,7 @@ COMMANDS = {
     "prepare": "Bring the database up to this version; load the demo once.",
     "verify": "Recompute every balance, hold and total from the rows.",
     "customer": "Open customers, and say how far they may be overdrawn.",
+    "terms": "Bills, adjustments, promotions, suspension, and what customers ask for.",
     "prices": "Set prices from a table.",
     "ledger": "Look at accounts, transfers and statements.",
     "seller": "Who issues invoices, and under which tax rules.",

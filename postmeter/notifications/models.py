@@ -42,6 +42,13 @@ class Notice(CustomerRow):
             ("top_up_reversed", "Top-up taken back"),
             ("card_expires", "Card expires"),
             ("no_method", "No card can be charged"),
+            ("bill", "Bill"),
+            ("overdraft_stopped", "Nothing more is lent"),
+            ("suspended", "Sending is suspended"),
+            ("reinstated", "Sending goes on"),
+            ("request_decided", "A request was decided"),
+            ("adjusted", "Credit was adjusted"),
+            ("promotion", "Promotional credit"),
         ]
     )
     key = models.TextField()  # what it is about: a repeated job finds the first one's row

@@ -189,12 +189,12 @@ def _locked(customer_id: int, wallet_id: int) -> list[Alert]:
 
 
 @scoped
-def notify(*, customer_id: int, kind: str, key: str, facts: dict[str, object], now: datetime) -> Notice | None:
-    """Have the customer told by mail, once for each `key`. None if that was said already.
+def notify(*, customer_id: int, kind: str, key: str, facts: dict[str, object], now: datetime, address: str = "") -> Notice | None:
+    """Have the customer told by mail, at its own address unless there is one, once for each `key`. None if that was said already.
 
     `facts` are ids, numbers and codes, never names or texts: the words are made when the mail goes.
     """
-    address = customers.customer(customer_id=customer_id).email
+    address = address or customers.customer(customer_id=customer_id).email
     notice, is_new = Notice.objects.get_or_create(
         customer_id=customer_id,
         kind=kind,

@@ -3,6 +3,8 @@
 from calendar import monthrange
 from datetime import date, datetime
 
+from postmeter.customers import queries as customers
+from postmeter.customers.models import Role
 from postmeter.events.models import Event
 from postmeter.notifications import operations, queries
 from postmeter.payments import queries as payments
@@ -10,6 +12,16 @@ from postmeter.topups import queries as topups
 from postmeter.topups.queries import Standing
 from postmeter.wallets import queries as wallets
 
+OF_TERMS = {
+    "terms.overdraft_stopped": "overdraft_stopped",
+    "customer.suspended": "suspended",
+    "customer.reinstated": "reinstated",
+    "change_request.approved": "request_decided",
+    "change_request.declined": "request_decided",
+    "change_request.reversed": "request_decided",
+    "adjustment.posted": "adjusted",
+    "grant.given": "promotion",
+}
 KINDS = {"automation.failed": "top_up_failed", "automation.paused": "top_up_paused", "automation.capped": "top_up_capped"}
 WARN_DAYS = (7, 30)  # before a card expires (A-36), the nearest first
 
@@ -18,6 +30,26 @@ def tell_of_automation(event: Event, *, now: datetime) -> None:
     """Once for each such fact (S-104, A-34)."""
     facts = {"wallet": event.subject_id, **event.data}
     operations.notify(customer_id=event.customer_id, kind=KINDS[event.kind], key=str(event.id), facts=facts, now=now)
+
+
+def tell_of_bill(event: Event, *, now: datetime) -> None:
+    """Each billing admin, or the customer's own address where there is none (S-097)."""
+    admins = [seat for seat in customers.members(customer_id=event.customer_id) if Role.BILLING_ADMIN in seat.roles]
+    for seat_id, address in [(seat.member_id, seat.email) for seat in admins] or [(0, "")]:
+        operations.notify(
+            customer_id=event.customer_id,
+            kind="bill",
+            key=f"{event.subject_id}:{seat_id}",
+            facts={"bill": event.subject_id, **event.data},
+            now=now,
+            address=address,
+        )
+
+
+def tell_of_terms(event: Event, *, now: datetime) -> None:
+    """Once for each such fact."""
+    facts = {"subject": event.subject_id, "fact": event.kind, **event.data}
+    operations.notify(customer_id=event.customer_id, kind=OF_TERMS[event.kind], key=str(event.id), facts=facts, now=now)
 
 
 def tell_of_reversal(event: Event, *, now: datetime) -> None:

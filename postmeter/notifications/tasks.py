@@ -38,6 +38,18 @@ def tell_of_automation(*, customer_id: int, event_id: int, **later: object) -> N
 
 
 @app.task(queue="mail", pass_context=False)
+def tell_of_bill(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A month below zero was billed (S-097)."""
+    rounds.tell_of_bill(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
+def tell_of_terms(*, customer_id: int, event_id: int, **later: object) -> None:
+    """Something was decided about the customer, by the operator or by what was agreed."""
+    rounds.tell_of_terms(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
 def tell_of_reversal(*, customer_id: int, event_id: int, **later: object) -> None:
     """Money of a top-up was taken back, or came again; and the balance is another one."""
     rounds.tell_of_reversal(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())

@@ -13,8 +13,10 @@ from postmeter.notifications import queries
 from postmeter.notifications.models import Notice
 from postmeter.payments import queries as payments
 from postmeter.payments.reasons import words_of
+from postmeter.terms import queries as terms
+from postmeter.terms.changes import CHANGES
+from postmeter.topups import bills, retry
 from postmeter.topups import queries as topups
-from postmeter.topups import retry
 from postmeter.topups.queries import Figures, Standing
 from postmeter.wallets import queries as wallets
 
@@ -71,6 +73,13 @@ def title(notice: Notice, unit: str) -> str:
         "top_up_reversed": _reversal_title(facts),
         "card_expires": f"A card expires within {facts.get('within')} days",
         "no_method": "No card can be charged automatically",
+        "bill": f"A bill of {format_amount(int(str(facts.get('amount_micros', 0))), unit)}",
+        "overdraft_stopped": "Nothing more is lent until your bill is paid",
+        "suspended": "Sending is suspended",
+        "reinstated": "Sending goes on",
+        "request_decided": _decision_title(facts),
+        "adjusted": f"Credit was {'given' if int(str(facts.get('amount_micros', 0))) > 0 else 'taken'} by hand",
+        "promotion": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} of promotional credit",
     }[notice.kind]
 
 
@@ -78,6 +87,11 @@ def _reversal_title(facts: dict[str, object]) -> str:
     if facts.get("kind") == "refund":
         return "A refund did not reach you" if facts.get("is_back") else "A top-up was refunded"
     return "A disputed payment came back" if facts.get("is_back") else "A payment was disputed"
+
+
+def _decision_title(facts: dict[str, object]) -> str:
+    what = CHANGES[str(facts["kind"])].title if facts.get("kind") in CHANGES else "A change"
+    return f"{what}: {str(facts.get('fact', '')).rpartition('.')[2]}"
 
 
 def _low(facts: dict[str, object], unit: str) -> str:
@@ -217,6 +231,72 @@ def _no_method(about: _About) -> Words:
     return Words(title(about.notice, about.figures.wallet.unit), sentences, "See your cards", "/payments/")
 
 
+def _bill(about: _About) -> Words:
+    bill = bills.bill(customer_id=about.notice.customer_id, bill_id=int(about.notice.facts["bill"]))
+    path = f"/credit/bills/{public_ids().encode('BI', bill.id)}/"
+    heading = title(about.notice, bill.unit)
+    if bill.state != "open":
+        return Words(heading, (f"It is {bill.state}. There is nothing to do.",), "See the bill", path)
+    sentences = (
+        f"In {bill.month:%B %Y} you used {about.amount(bill.amount_micros)} more than you had bought. Your balance is at zero again.",
+        f"Please pay this bill by {bill.due_on.day} {bill.due_on:%B %Y}: by card, by bank transfer of just this amount, or from credit.",
+        "The invoice came in a mail of its own.",
+    )
+    return Words(heading, sentences, "Pay the bill", path)
+
+
+def _overdraft_stopped(about: _About) -> Words:
+    sentences = (
+        "A bill is overdue, so your balance can go no further below zero. Messages that bought credit covers are sent as before.",
+        "Once the bill is paid it goes on as before, by itself.",
+    )
+    return Words(title(about.notice, about.figures.wallet.unit), sentences, "Pay the bill", "/credit/terms/")
+
+
+_SUSPENDED = {
+    "overdue": "A bill is long overdue. Once it is paid, sending goes on by itself.",
+    "disputed": "Your bank took back a payment whose credit was used already. Once that is settled, sending goes on.",
+}
+
+
+def _suspended(about: _About) -> Words:
+    why = _SUSPENDED.get(str(about.notice.facts.get("reason")), "Your account manager suspended it.")
+    sentences = (f"No new messages are accepted. {why}", "What was accepted before goes its way.")
+    return Words(title(about.notice, about.figures.wallet.unit), sentences, "See your terms", "/credit/terms/")
+
+
+def _reinstated(about: _About) -> Words:
+    heading = title(about.notice, about.figures.wallet.unit)
+    return Words(heading, ("New messages are accepted again.",), "Send messages", "/send/")
+
+
+def _request_decided(about: _About) -> Words:
+    row = terms.request(customer_id=about.notice.customer_id, request_id=int(about.notice.facts["subject"]))
+    sentences = (f"Your account manager says: {row.note}" if row.note else "", "What holds now stands under Terms.")
+    return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), "See your terms", "/credit/terms/")
+
+
+def _adjusted(about: _About) -> Words:
+    row = terms.adjustment(customer_id=about.notice.customer_id, adjustment_id=int(about.notice.facts["subject"]))
+    what = f"{about.amount(abs(row.amount_micros))} was {'given' if row.amount_micros > 0 else 'taken'}: {row.reason}"
+    heading = title(about.notice, about.figures.wallet.unit)
+    return Words(
+        heading, (what, f"The balance is {about.cents(about.figures.posted_micros)}."), "See the statement", "/credit/statement/"
+    )
+
+
+def _promotion(about: _About) -> Words:
+    row = terms.grant(customer_id=about.notice.customer_id, grant_id=int(about.notice.facts["subject"]))
+    ends = row.expires_at.astimezone(about.zone) if row.expires_at else None
+    sentences = (
+        f"You were given {about.amount(row.amount_micros)}: {row.reason}",
+        f"It is used first, and what is left of it on {ends.day} {ends:%B %Y} goes."
+        if ends
+        else "It is used first, and has no end.",
+    )
+    return Words(title(about.notice, about.figures.wallet.unit), sentences, "See your terms", "/credit/terms/")
+
+
 _WORDS: dict[str, Callable[[_About], Words]] = {
     "low_balance": _low_balance,
     "runway": _runway_words,
@@ -226,6 +306,13 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "top_up_reversed": _reversed,
     "card_expires": _card_expires,
     "no_method": _no_method,
+    "bill": _bill,
+    "overdraft_stopped": _overdraft_stopped,
+    "suspended": _suspended,
+    "reinstated": _reinstated,
+    "request_decided": _request_decided,
+    "adjusted": _adjusted,
+    "promotion": _promotion,
 }
 
 

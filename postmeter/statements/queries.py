@@ -25,7 +25,7 @@ WORDS = {
     "bill_payment": ("Bill paid from credit", "bills paid from credit"),
     "promotion": ("Promotional credit", "amounts of promotional credit"),
     "promotion_expired": ("Promotional credit expired", "amounts of promotional credit that expired"),
-    "adjustment": ("Adjustment", "adjustments"),
+    "adjustment": ("Adjustment by hand", "adjustments"),
     "play_money": ("Play money", "amounts of play money"),
 }
 MESSAGES = ("sms", "refund")  # so many that they are summed by day

@@ -9,7 +9,7 @@ from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.ledger import queries as ledger
 from postmeter.statements import months
-from postmeter.terms.models import Adjustment, Agreement, ChangeRequest
+from postmeter.terms.models import Adjustment, Agreement, ChangeRequest, Grant
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 
@@ -49,6 +49,16 @@ def spent(*, customer_id: int, now: datetime, count: int = 3) -> list[Spent]:
 def adjustments(*, customer_id: int, at_most: int = 50) -> list[Adjustment]:
     """The newest first."""
     return list(Adjustment.objects.filter(customer_id=customer_id).order_by("-id")[:at_most])
+
+
+@scoped
+def adjustment(*, customer_id: int, adjustment_id: int) -> Adjustment:
+    return Adjustment.objects.get(customer_id=customer_id, id=adjustment_id)
+
+
+@scoped
+def grant(*, customer_id: int, grant_id: int) -> Grant:
+    return Grant.objects.get(customer_id=customer_id, id=grant_id)
 
 
 @scoped

@@ -40,6 +40,7 @@ NAVIGATION = (
             Entry("Payments", "payments", permission=permissions.MANAGE_PAYMENT_METHODS),
             Entry("Statement", "statement", permission=permissions.READ_BALANCE),
             Entry("Alerts", "alerts", permission=permissions.READ_BALANCE),
+            Entry("Terms", "terms", permission=permissions.READ_INVOICES),
             Entry("Invoices", "invoices", permission=permissions.READ_INVOICES),
         ),
     ),

@@ -23,6 +23,7 @@ from postmeter.web.views import (
     send,
     settings,
     statement,
+    terms,
 )
 
 addresses.register()
@@ -59,6 +60,9 @@ urlpatterns += [  # credit
     path("credit/bank-transfer/", bank_transfer.bank_transfer, name="bank-transfer"),
     path("credit/automatic/", automation.automatic, name="automatic"),
     path("credit/alerts/", alerts.alerts, name="alerts"),
+    path("credit/terms/", terms.terms, name="terms"),
+    path("credit/bills/<BI:bill_id>/", terms.bill, name="bill"),
+    path("credit/requests/<CR:request_id>/withdraw/", terms.withdraw, name="request-withdraw"),
     path("credit/statement/", statement.statement, name="statement"),
     path("credit/statement.csv", statement.statement_csv, name="statement-csv"),
     path("credit/statement/<str:month>.pdf", statement.month_pdf, name="month-pdf"),
