@@ -9,6 +9,7 @@ from postmeter.notifications import tasks as notifications
 from postmeter.statements import tasks as statements
 from postmeter.terms import tasks as terms
 from postmeter.topups import tasks as topups
+from postmeter.wallets import tasks as wallets
 
 REACTIONS = {
     "invoice.issued": [invoicing.mail_invoice],
@@ -17,6 +18,7 @@ REACTIONS = {
     "adjustment.declined": [],
     "adjustment.posted": [notifications.tell_of_terms],
     "adjustment.proposed": [],
+    "allowance.changed": [],
     "alerts.changed": [],
     "automation.capped": [notifications.tell_of_automation],
     "automation.changed": [topups.react],
@@ -32,6 +34,7 @@ REACTIONS = {
     "change_request.withdrawn": [],
     "consent.opted_in": [],
     "consent.opted_out": [],
+    "credit.transferred": [notifications.tell_of_transfer],
     "customer.created": [],
     "customer.details_changed": [],
     "customer.messaging_switched": [],
@@ -39,10 +42,13 @@ REACTIONS = {
     "customer.suspended": [notifications.tell_of_terms],
     "grant.expired": [],
     "grant.given": [notifications.tell_of_terms],
+    "group.changed": [],
+    "group.closed": [],
+    "group.opened": [],
     "invoice.mailed": [],
-    "member.added": [],
+    "member.added": [wallets.open_for_member],
     "member.left": [],
-    "member.roles_changed": [],
+    "member.roles_changed": [wallets.open_for_member],
     "message.cancelled": [],
     "message.received": [],
     "messages.ended": [],
@@ -64,6 +70,7 @@ REACTIONS = {
     "price_list.changed": [],
     "price_list.created": [],
     "quote.made": [],
+    "sharing.changed": [],
     "statement.closed": [statements.mail_statement],
     "statement.mailed": [],
     "terms.changed": [],

@@ -37,6 +37,7 @@ from postmeter.terms import agreement as terms  # noqa: E402
 from postmeter.terms import grants  # noqa: E402
 from postmeter.topups import automation, wires  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
+from postmeter.wallets import allowances, sharing  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
@@ -120,6 +121,8 @@ def months_round() -> int:
         terms.follow_bills(customer_id=customer_id, now=now)
         usage.bill_due(customer_id=customer_id, now=now)
         grants.expire_due(customer_id=customer_id, now=now)
+        sharing.sweep(customer_id=customer_id, actor="system", now=now)
+        allowances.fill_due(customer_id=customer_id, now=now)
 
     return for_each_customer(close, "months")
 

@@ -103,6 +103,29 @@ class Member(CustomerRow):
         constraints = [models.UniqueConstraint(fields=["customer_id", "user_id"], name="customers_member_once")]
 
 
+class Group(CustomerRow):
+    """An office or a team that members stand in (R-03, R-04)."""
+
+    kind = models.TextField(choices=[("office", "Office"), ("team", "Team")])
+    name = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "customers_group"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "kind", "name"], name="customers_group_name")]
+
+
+class Placement(CustomerRow):
+    """That a member stands in an office or a team; in as many as it takes."""
+
+    group_id = models.BigIntegerField()
+    member_id = models.BigIntegerField()
+
+    class Meta:
+        db_table = "customers_placement"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "group_id", "member_id"], name="customers_placement_once")]
+
+
 class ApiKey(CustomerRow):
     """A program's key. Only its hash is kept; the key itself is shown once."""
 

@@ -14,6 +14,7 @@ MANAGE_BILLING_DETAILS = "billing_details.manage"
 MANAGE_KEYS = "api_keys.manage"
 MANAGE_MEMBERS = "members.manage"
 READ_PRICES = "prices.read"
+MANAGE_CREDITS = "credits.manage"  # "Manage Office SMS Credits"
 
 ALL = frozenset(
     {
@@ -27,6 +28,7 @@ ALL = frozenset(
         MANAGE_KEYS,
         MANAGE_MEMBERS,
         READ_PRICES,
+        MANAGE_CREDITS,
     }
 )
 # What a program may be allowed. Keys, members, cards and what stands on invoices stay with people.
@@ -37,7 +39,7 @@ BY_ROLE: dict[Role, frozenset[str]] = {
     Role.BILLING_ADMIN: frozenset(
         {READ_MESSAGES, READ_BALANCE, BUY, READ_INVOICES, MANAGE_PAYMENT_METHODS, MANAGE_BILLING_DETAILS, READ_PRICES}
     ),
-    Role.OFFICE_MANAGER: frozenset({SEND, READ_MESSAGES, READ_BALANCE, MANAGE_MEMBERS, READ_PRICES}),
+    Role.OFFICE_MANAGER: frozenset({SEND, READ_MESSAGES, READ_BALANCE, MANAGE_MEMBERS, MANAGE_CREDITS, READ_PRICES}),
     Role.SENDER: frozenset({SEND, READ_MESSAGES, READ_BALANCE, READ_PRICES}),
 }
 

@@ -1,7 +1,7 @@
 """Reads about customers, members and keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postmeter.customers import keys, permissions
@@ -65,6 +65,15 @@ def members(*, customer_id: int) -> list[Seat]:
     rows = list(Member.objects.filter(customer_id=customer_id, left_at=None).order_by("id"))
     people = {user.id: user for user in User.objects.filter(id__in=[row.user_id for row in rows])}
     return [_seat(row, people[row.user_id]) for row in rows]
+
+
+@scoped
+def everybody(*, customer_id: int) -> list[Seat]:
+    """Members, and those who left: they can do nothing any more."""
+    rows = list(Member.objects.filter(customer_id=customer_id).order_by("id"))
+    people = {user.id: user for user in User.objects.filter(id__in=[row.user_id for row in rows])}
+    seats = [(row, _seat(row, people[row.user_id])) for row in rows]
+    return [seat if row.left_at is None else replace(seat, permissions=frozenset()) for row, seat in seats]
 
 
 @scoped

@@ -49,6 +49,7 @@ class Notice(CustomerRow):
             ("request_decided", "A request was decided"),
             ("adjusted", "Credit was adjusted"),
             ("promotion", "Promotional credit"),
+            ("transfer", "Credit was transferred"),
         ]
     )
     key = models.TextField()  # what it is about: a repeated job finds the first one's row

@@ -42,7 +42,7 @@ class Level:
 def open_alerts(*, customer_id: int, wallet_id: int, now: datetime) -> None:
     """The usual levels for a new wallet, unless somebody has set its alerts already. That it is empty is news to nobody."""
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
-    if wallet.kind == "sandbox" or Alert.objects.filter(customer_id=customer_id, wallet_id=wallet_id).exists():
+    if wallet.kind != "pool" or Alert.objects.filter(customer_id=customer_id, wallet_id=wallet_id).exists():
         return
     for level in USUAL:
         Alert.objects.create(

@@ -46,6 +46,28 @@ def tell_of_bill(event: Event, *, now: datetime) -> None:
         )
 
 
+def tell_of_transfer(event: Event, *, now: datetime) -> None:
+    """Both sides, each at their own address; System Credits are the customer's (A-62)."""
+    people = {seat.member_id: seat for seat in customers.members(customer_id=event.customer_id)}
+    for side in ("source", "target"):
+        wallet = wallets.wallet(customer_id=event.customer_id, wallet_id=event.data[side])
+        seat = people.get(wallet.member_id)
+        if seat or wallet.kind == "pool":
+            operations.notify(
+                customer_id=event.customer_id,
+                kind="transfer",
+                key=f"{event.subject_id}:{side}",
+                facts={
+                    "wallet": wallet.id,
+                    "side": side,
+                    "transfer": event.subject_id,
+                    "amount_micros": event.data["amount_micros"],
+                },
+                now=now,
+                address=seat.email if seat else "",
+            )
+
+
 def tell_of_terms(event: Event, *, now: datetime) -> None:
     """Once for each such fact."""
     facts = {"subject": event.subject_id, "fact": event.kind, **event.data}

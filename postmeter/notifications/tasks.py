@@ -44,6 +44,12 @@ def tell_of_bill(*, customer_id: int, event_id: int, **later: object) -> None:
 
 
 @app.task(queue="mail", pass_context=False)
+def tell_of_transfer(*, customer_id: int, event_id: int, **later: object) -> None:
+    """Credit went from one account to another (A-62)."""
+    rounds.tell_of_transfer(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
 def tell_of_terms(*, customer_id: int, event_id: int, **later: object) -> None:
     """Something was decided about the customer, by the operator or by what was agreed."""
     rounds.tell_of_terms(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())

@@ -19,6 +19,7 @@ from postmeter.topups import bills, retry
 from postmeter.topups import queries as topups
 from postmeter.topups.queries import Figures, Standing
 from postmeter.wallets import queries as wallets
+from postmeter.wallets import transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def title(notice: Notice, unit: str) -> str:
         "reinstated": "Sending goes on",
         "request_decided": _decision_title(facts),
         "adjusted": f"Credit was {'given' if int(str(facts.get('amount_micros', 0))) > 0 else 'taken'} by hand",
+        "transfer": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} {_WAYS.get(str(facts.get('side')), 'moved')}",
         "promotion": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} of promotional credit",
     }[notice.kind]
 
@@ -87,6 +89,9 @@ def _reversal_title(facts: dict[str, object]) -> str:
     if facts.get("kind") == "refund":
         return "A refund did not reach you" if facts.get("is_back") else "A top-up was refunded"
     return "A disputed payment came back" if facts.get("is_back") else "A payment was disputed"
+
+
+_WAYS = {"source": "left your account", "target": "came into your account"}
 
 
 def _decision_title(facts: dict[str, object]) -> str:
@@ -285,6 +290,17 @@ def _adjusted(about: _About) -> Words:
     )
 
 
+def _transfer(about: _About) -> Words:
+    row = transfers.of(customer_id=about.notice.customer_id, transfer_id=int(about.notice.facts["transfer"]))
+    sentences = (
+        f"The note says: {row.note}" if row.note else "",
+        f"The balance is {about.cents(about.figures.posted_micros)}.",
+        "The logs of the account show everything that came and went.",
+    )
+    path = f"/credit/accounts/{public_ids().encode('WA', about.figures.wallet.id)}/log/"
+    return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), "View the logs", path)
+
+
 def _promotion(about: _About) -> Words:
     row = terms.grant(customer_id=about.notice.customer_id, grant_id=int(about.notice.facts["subject"]))
     ends = row.expires_at.astimezone(about.zone) if row.expires_at else None
@@ -313,6 +329,7 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "request_decided": _request_decided,
     "adjusted": _adjusted,
     "promotion": _promotion,
+    "transfer": _transfer,
 }
 
 

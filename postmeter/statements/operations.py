@@ -81,7 +81,8 @@ def close_due(*, customer_id: int, now: datetime) -> list[Statement]:
 def start_mailing(*, customer_id: int, statement_id: int, now: datetime) -> Statement | None:
     """Claim the mail of a statement; None if it was sent, or nothing moved. Raises BeingMailed while another job has the claim."""
     found = queries.statement_of(customer_id=customer_id, statement_id=statement_id)
-    if found.mailed_at or not found.movements:
+    wallet = wallets.wallet(customer_id=customer_id, wallet_id=found.wallet_id)
+    if found.mailed_at or not found.movements or wallet.kind != "pool":
         return None
     claimed = calls.rows(
         """UPDATE statements_statement SET mail_started_at = %s WHERE customer_id = %s AND id = %s AND mailed_at IS NULL

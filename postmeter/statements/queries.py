@@ -25,6 +25,7 @@ WORDS = {
     "bill_payment": ("Bill paid from credit", "bills paid from credit"),
     "promotion": ("Promotional credit", "amounts of promotional credit"),
     "promotion_expired": ("Promotional credit expired", "amounts of promotional credit that expired"),
+    "transfer": ("Transfer between accounts", "transfers between accounts"),
     "adjustment": ("Adjustment by hand", "adjustments"),
     "play_money": ("Play money", "amounts of play money"),
 }

@@ -11,6 +11,7 @@ from postmeter.terms import agreement, queries
 from postmeter.topups import automation
 from postmeter.topups import queries as topups
 from postmeter.wallets import queries as wallets
+from postmeter.wallets import sharing
 from postmeter.wallets.operations import LIMIT_AT_MOST
 
 POST_PAID_FROM_MICROS = 5_000 * MICROS  # in each of the last three months
@@ -108,7 +109,39 @@ def _make_prepaid(customer_id: int, before: Mapping[str, Any], actor: str, now: 
     agreement.set_post_paid(customer_id=customer_id, since=None, actor=actor, now=now)
 
 
+def _ask_for_sharing(customer_id: int, wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    individual = wanted.get("individual")
+    if not isinstance(individual, bool):
+        raise BadInput("Choose one pool or individual credits.", field="individual")
+    if sharing.sharing(customer_id=customer_id).individual == individual:
+        raise Conflict("It is so already.", field="kind", remedy="Nothing is to be done.")
+    return {"individual": individual}
+
+
+def _show_sharing(customer_id: int, wanted: Mapping[str, Any], now: datetime) -> list[Shown]:
+    return [
+        Shown("Who pays", *(("the pool", "who sends") if wanted["individual"] else ("who sends", "the pool"))),
+        *(
+            Shown(each.name, format_amount(each.before_micros, each.unit), format_amount(each.after_micros, each.unit))
+            for each in sharing.preview(customer_id=customer_id, individual=wanted["individual"])
+        ),
+    ]
+
+
+def _switch_sharing(customer_id: int, wanted: Mapping[str, Any], actor: str, now: datetime) -> dict[str, Any]:
+    swept = sharing.switch(customer_id=customer_id, individual=wanted["individual"], actor=actor, now=now)
+    return {"individual": not wanted["individual"], "amounts": swept}
+
+
+def _switch_sharing_back(customer_id: int, before: Mapping[str, Any], actor: str, now: datetime) -> None:
+    sharing.switch(customer_id=customer_id, individual=before["individual"], actor=actor, now=now)
+    sharing.give_back(customer_id=customer_id, amounts=before["amounts"], actor=actor, now=now)
+
+
 CHANGES = {
     "overdraft": Change("A limit below zero", _ask_for_limit, _show_limit, _set_limit, _reset_limit),
     "post_paid": Change("Paying afterwards", _ask_for_post_paid, _show_post_paid, _make_post_paid, _make_prepaid),
+    "individual_credits": Change(
+        "Credit of each member's own", _ask_for_sharing, _show_sharing, _switch_sharing, _switch_sharing_back
+    ),
 }

@@ -5,7 +5,7 @@ from django.urls import register_converter
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.refusals import NotFound
 
-PREFIXES = ("CU", "SM", "BA", "QU", "WA", "TU", "PM", "PY", "IN", "KE", "MB", "PL", "LE", "UP", "CS", "BI", "CR")
+PREFIXES = ("CU", "SM", "BA", "QU", "WA", "TU", "PM", "PY", "IN", "KE", "MB", "PL", "LE", "UP", "CS", "BI", "CR", "GR")
 
 
 def _converter(prefix: str) -> type:

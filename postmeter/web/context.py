@@ -12,7 +12,7 @@ from postmeter.customers import permissions
 from postmeter.customers.queries import Seat
 from postmeter.kit.refusals import NotFound
 from postmeter.topups import queries as topups
-from postmeter.wallets import queries as wallets
+from postmeter.wallets import sharing
 from postmeter.web import session
 
 
@@ -55,11 +55,12 @@ NAVIGATION = (
             Entry("Messaging", "messaging-settings", permission=permissions.READ_BALANCE),
             Entry("API keys", "keys", permission=permissions.MANAGE_KEYS),
             Entry("Members", "members", permission=permissions.MANAGE_MEMBERS),
+            Entry("Offices and teams", "groups", permission=permissions.MANAGE_MEMBERS),
         ),
     ),
 )
 MEMBER_MENU = (
-    Entry("Manage SMS Credits", "credit", "credit", permissions.READ_BALANCE),
+    Entry("Manage SMS Credits", "accounts", "credit", permissions.READ_BALANCE),
     Entry("My Details", "details", "settings"),
 )
 TOP_UP = Entry("Top-up Credit", "top-up", permission=permissions.BUY)
@@ -86,14 +87,14 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 
 def figures_of(seat: Seat) -> topups.Figures | None:
-    """The four figures of System Credits, for those who may see them."""
+    """The four figures of the credit that pays for this person, for those who may see them."""
     if permissions.READ_BALANCE not in seat.permissions:
         return None
     try:
-        pool = wallets.pool(customer_id=seat.customer_id)
+        wallet = sharing.wallet_shown(customer_id=seat.customer_id, member_id=seat.member_id)
     except NotFound:
         return None
-    return topups.figures(customer_id=seat.customer_id, wallet=pool)
+    return topups.figures(customer_id=seat.customer_id, wallet=wallet)
 
 
 def _is_paused(seat: Seat) -> bool:

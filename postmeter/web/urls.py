@@ -7,11 +7,13 @@ from postmeter.web import addresses
 from postmeter.web.style import style
 from postmeter.web.theme import choose_theme
 from postmeter.web.views import (
+    accounts,
     alerts,
     automation,
     bank_transfer,
     credit,
     details,
+    groups,
     invoices,
     keys,
     members,
@@ -60,6 +62,12 @@ urlpatterns += [  # credit
     path("credit/bank-transfer/", bank_transfer.bank_transfer, name="bank-transfer"),
     path("credit/automatic/", automation.automatic, name="automatic"),
     path("credit/alerts/", alerts.alerts, name="alerts"),
+    path("credit/accounts/", accounts.manage, name="accounts"),
+    path("credit/accounts/programs/", accounts.programs, name="accounts-programs"),
+    path("credit/accounts/<WA:wallet_id>/log/", statement.account_log, name="account-log"),
+    path("credit/accounts/<WA:wallet_id>/allowance/", accounts.allowance, name="account-allowance"),
+    path("credit/accounts/<WA:wallet_id>/reclaim/", accounts.reclaim, name="account-reclaim"),
+    path("credit/transfer/", accounts.transfer, name="transfer"),
     path("credit/terms/", terms.terms, name="terms"),
     path("credit/bills/<BI:bill_id>/", terms.bill, name="bill"),
     path("credit/requests/<CR:request_id>/withdraw/", terms.withdraw, name="request-withdraw"),
@@ -91,6 +99,8 @@ urlpatterns += [  # settings
     path("settings/keys/<KE:key_id>/revoke/", keys.revoke_key, name="key-revoke"),
     path("settings/members/", members.members, name="members"),
     path("settings/members/new/", members.invite_member, name="member-new"),
+    path("settings/groups/", groups.groups, name="groups"),
+    path("settings/groups/<GR:group_id>/", groups.group, name="group"),
     path("settings/members/<MB:member_id>/", members.change_roles, name="member-roles"),
     path("settings/members/<MB:member_id>/remove/", members.remove_member, name="member-remove"),
 ]

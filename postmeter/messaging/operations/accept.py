@@ -26,6 +26,7 @@ from postmeter.rating import queries as rating
 from postmeter.rating.price import price
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
+from postmeter.wallets import sharing
 from postmeter.wallets.models import Wallet
 
 LIST_AT_MOST = 10_000
@@ -67,6 +68,7 @@ class Payer:
     region: str
     provider: str
     prices: rating.Prices
+    is_individual: bool = False  # each member's own credit pays
 
 
 @dataclass(slots=True)
@@ -120,11 +122,25 @@ class Accepted:
 _payers: dict[tuple[int, str], tuple[float, Payer]] = {}
 
 
-def payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
-    """Who pays, with which prices. Raises MessagingOff."""
+def payer(*, customer_id: int, mode: str, actor: str, now: datetime) -> Payer:
+    """Who pays, with which prices: the pool, or under individual credits the sender's own (R-06). Raises MessagingOff, NoPayer."""
     if payer_age(customer_id=customer_id, mode=mode) < PAYER_SECONDS:
-        return _payers[customer_id, mode][1]
-    return read_payer(customer_id=customer_id, mode=mode, now=now)
+        found = _payers[customer_id, mode][1]
+    else:
+        found = read_payer(customer_id=customer_id, mode=mode, now=now)
+    return _own(found, actor, now) if found.is_individual else found
+
+
+def _own(who: Payer, actor: str, now: datetime) -> Payer:
+    known = _payers.get((who.customer_id, actor))
+    if known and time.monotonic() - known[0] < PAYER_SECONDS:
+        return known[1]
+    with scope.customer(who.customer_id):
+        wallet = sharing.wallet_that_pays(customer_id=who.customer_id, actor=actor, now=now)
+        accounts = wallet_operations.accounts(customer_id=who.customer_id, wallet=wallet)
+    found = replace(who, wallet_id=wallet.id, debit=accounts.wallet, credit=accounts.usage, unit=wallet.unit)
+    _payers[(who.customer_id, actor)] = (time.monotonic(), found)
+    return found
 
 
 def payer_age(*, customer_id: int, mode: str) -> float:
@@ -140,6 +156,7 @@ def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
         if not customer.messaging_enabled or customer.suspended_at:
             raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
         wallet, accounts = _wallet_of(customer_id, mode)
+        is_individual = mode == "live" and sharing.sharing(customer_id=customer_id).individual
         prices = rating.prices(customer_id=customer_id, plan=customer.plan, channel="sms", direction="out", now=now)
     if prices.currency != wallet.unit:
         raise Conflict("The price list is not in the wallet's currency.", remedy="Ask your account manager.")
@@ -153,6 +170,7 @@ def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
         customer.country,
         "twilio" if mode == "live" else "sandbox",
         prices,
+        is_individual,
     )
     _payers[(customer_id, mode)] = (time.monotonic(), found)
     return found
@@ -216,7 +234,7 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
 
     A list that is not whole goes without its bad rows: they answer `refused`, and `priced.problems` says why.
     """
-    who = payer(customer_id=submission.customer_id, mode=submission.mode, now=now)
+    who = payer(customer_id=submission.customer_id, mode=submission.mode, actor=submission.actor, now=now)
     priced = submission.priced or price_list(who, submission.recipients, submission.bodies)
     if submission.whole or not 0 < len(priced.problems) < len(submission.recipients):
         _refuse_problems(submission, priced)
@@ -287,7 +305,7 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
         for positions in groups.values():
             like = submissions[positions[0]]
             try:
-                who = payer(customer_id=like.customer_id, mode=like.mode, now=now)
+                who = payer(customer_id=like.customer_id, mode=like.mode, actor=like.actor, now=now)
             except Refusal as refusal:
                 for position in positions:
                     answers[position] = refusal

@@ -59,7 +59,7 @@ def make(
         raise BadInput("There is nobody to send to.", field="messages", remedy="Give at least one recipient.")
     if len(wanted) > LIST_AT_MOST:
         raise BadInput("This list is too long.", field="messages", remedy=f"Send at most {LIST_AT_MOST:,} at a time.")
-    who = payer(customer_id=customer_id, mode=mode, now=now)
+    who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now)
     with scope.customer(customer_id):
         items = list(_items(customer_id, who, wanted))
         good = [item for item in items if not item.excluded_code]
@@ -95,9 +95,9 @@ def make(
     return quote
 
 
-def preview(*, customer_id: int, wanted: Sequence[Wanted], now: datetime, mode: str = "live") -> list[QuoteItem]:
+def preview(*, customer_id: int, wanted: Sequence[Wanted], actor: str, now: datetime, mode: str = "live") -> list[QuoteItem]:
     """What `make` would say of each row, keeping nothing: for prices that change while one types."""
-    who = payer(customer_id=customer_id, mode=mode, now=now)
+    who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now)
     with scope.customer(customer_id):
         return list(_items(customer_id, who, wanted))
 

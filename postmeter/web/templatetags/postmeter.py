@@ -23,6 +23,7 @@ from postmeter.notifications.runway import Day, Forecast
 from postmeter.notifications.words import title
 from postmeter.payments.reasons import words_of
 from postmeter.web import drawing
+from postmeter.web.forms import new_key
 
 register = template.Library()
 RUNWAY_DAYS = 30  # of a forecast are drawn
@@ -113,6 +114,12 @@ def failure(code: str) -> str:
 def public_id(row_id: int, prefix: str) -> str:
     """The id as the outside sees it: `{{ message.id|public_id:"SM" }}`."""
     return public_ids().encode(prefix, row_id)
+
+
+@register.simple_tag(name="new_key")
+def fresh_key() -> str:
+    """A one-time key, for a small form in a row."""
+    return new_key()
 
 
 @register.filter

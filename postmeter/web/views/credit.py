@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 from django import forms
@@ -19,7 +19,7 @@ from postmeter.customers import permissions
 from postmeter.db.public_ids import public_ids
 from postmeter.invoicing import pdf
 from postmeter.kit.money import MICROS, format_amount, parse_amount
-from postmeter.kit.refusals import Refusal
+from postmeter.kit.refusals import NotAllowed, Refusal
 from postmeter.payments import queries as payments
 from postmeter.payments.models import PaymentMethod
 from postmeter.payments.reasons import words_of
@@ -28,9 +28,11 @@ from postmeter.topups import operations as topups
 from postmeter.topups import queries as topup_queries
 from postmeter.topups.queries import Bought, Figures
 from postmeter.wallets import queries as wallets
+from postmeter.wallets.models import Wallet
 from postmeter.web import session
 from postmeter.web.forms import add_refusal, new_key
 from postmeter.web.session import MemberRequest, member_page
+from postmeter.web.views import accounts
 
 QUICK = (20, 50, 100, 250)  # whole units, as links that fill the field in
 ALIKE_WITHIN = timedelta(minutes=15)
@@ -73,6 +75,7 @@ class TopUpForm(CardForm):
     )
     once = forms.UUIDField(widget=forms.HiddenInput)
     next = forms.CharField(widget=forms.HiddenInput, required=False)
+    account = forms.CharField(widget=forms.HiddenInput, required=False)
 
     field_order = ("amount", "card")
 
@@ -93,7 +96,7 @@ class TopUpForm(CardForm):
     def key(self) -> UUID:
         """The purchase's own id: the same form with the same choices is the same purchase, however often and wherever it is sent."""
         chosen = self.cleaned_data
-        return uuid5(chosen["once"], f"{chosen['amount']} {chosen['card'].id}")
+        return uuid5(chosen["once"], f"{chosen['amount']} {chosen['card'].id} {chosen['account']}".rstrip())
 
 
 @require_safe
@@ -107,6 +110,7 @@ def top_up(request: MemberRequest) -> HttpResponse:
         "card": card if card in form.cards else next(iter(form.cards), ""),
         "once": new_key(),
         "next": session.way_back(request, ""),
+        "account": request.GET.get("account", ""),
     }
     return _show_form(request, form)
 
@@ -123,7 +127,7 @@ def confirm_top_up(request: MemberRequest) -> HttpResponse:
 def _form(request: MemberRequest, data: Any) -> TopUpForm:
     cards = payments.methods(customer_id=request.seat.customer_id)
     good = [card for card in cards if not payments.has_expired(card, now=timezone.now())]
-    return TopUpForm(data, unit=_pool_unit(request), cards=good)
+    return TopUpForm(data, unit=_wallet(request).unit, cards=good)
 
 
 def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> HttpResponse:
@@ -134,6 +138,7 @@ def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> H
         {
             "form": form,
             "unit": form.unit,
+            "account": accounts.chosen(cast(MemberRequest, request)),
             "quick": [(str(whole), format_amount(whole * MICROS, form.unit, 0)) for whole in QUICK],
             "amount": amount,
             "next": back,
@@ -145,7 +150,7 @@ def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> H
 
 def _ask_once_more(request: MemberRequest, form: TopUpForm) -> HttpResponse:
     amount, customer_id = form.cleaned_data["amount"], request.seat.customer_id
-    before = figures_of(customer_id)
+    before = topup_queries.figures(customer_id=customer_id, wallet=_wallet(request))
     return render(
         request,
         "web/top_up_confirm.html",
@@ -154,6 +159,7 @@ def _ask_once_more(request: MemberRequest, form: TopUpForm) -> HttpResponse:
             "amount": amount,
             "unit": form.unit,
             "card": form.cleaned_data["card"],
+            "account": accounts.chosen(request),
             "before": before,
             "after": after_purchase(before, amount),
             "alike": topup_queries.lately(
@@ -168,7 +174,7 @@ def _buy(request: MemberRequest, form: TopUpForm) -> HttpResponse:
     try:
         bought = topups.buy(
             customer_id=customer_id,
-            wallet_id=wallets.pool(customer_id=customer_id).id,
+            wallet_id=_wallet(request).id,
             method_id=chosen["card"].id,
             amount_micros=chosen["amount"],
             key=form.key,
@@ -205,10 +211,13 @@ def top_up_result(request: MemberRequest, top_up_id: int) -> HttpResponse:
             "state": state,
             "document": pdf.title(bought.invoice).lower() if bought.invoice else "",
             "unit": bought.top_up.unit,
-            "shown": figures_of(customer_id),
+            "shown": topup_queries.figures(
+                customer_id=customer_id, wallet=wallets.wallet(customer_id=customer_id, wallet_id=bought.top_up.wallet_id)
+            ),
             "reason": reason_of(bought),
             "look_again_seconds": (30 if state is PaymentState.PROCESSING else 5) if state in OPEN else None,
             "back": _way_back_of(request, top_up_id),
+            "individual": accounts.chosen(request) is not None,
         },
     )
 
@@ -252,5 +261,11 @@ def after_purchase(before: Figures, amount_micros: int) -> Figures:
     )
 
 
-def _pool_unit(request: MemberRequest) -> str:
-    return wallets.pool(customer_id=request.seat.customer_id).unit
+def _wallet(request: MemberRequest) -> Wallet:
+    """What is bought for: the account that was chosen, if this member may purchase for it (S-155), else the shared pool."""
+    account = accounts.chosen(request)
+    if account is None:
+        return wallets.pool(customer_id=request.seat.customer_id)
+    if not account.may_buy:
+        raise NotAllowed("You may not purchase credit for this account.", remedy="Choose another one under Manage SMS Credits.")
+    return account.wallet

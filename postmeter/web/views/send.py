@@ -161,7 +161,7 @@ def preview_of(request: MemberRequest, wanted: Sequence[Wanted], text: str) -> P
         return Preview(None, None, (), ())
     try:
         measured = sms.measure(text)
-        items = quotes.preview(customer_id=request.seat.customer_id, wanted=wanted, now=timezone.now())
+        items = quotes.preview(customer_id=request.seat.customer_id, actor=request.actor, wanted=wanted, now=timezone.now())
     except Refusal as refusal:
         return Preview(None, refusal, (), ())
     good = [item for item in items if not item.excluded_code]
@@ -272,7 +272,9 @@ def columns_preview_of(request: MemberRequest, form: ColumnsForm, table: csv.Tab
         return None
     try:
         wanted = uploads.wanted(table, number=form.cleaned_data["number"], text=form.body())
-        items = quotes.preview(customer_id=request.seat.customer_id, wanted=wanted[:FIRST_ROWS], now=timezone.now())
+        items = quotes.preview(
+            customer_id=request.seat.customer_id, actor=request.actor, wanted=wanted[:FIRST_ROWS], now=timezone.now()
+        )
     except Refusal as refusal:
         return ColumnsPreview(problem=refusal)
     return ColumnsPreview(items=items, later=[row for row in wanted[FIRST_ROWS:] if row.problem])

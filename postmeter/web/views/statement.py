@@ -24,10 +24,13 @@ from postmeter.messaging import queries as messaging
 from postmeter.statements import documents, months
 from postmeter.statements import queries as statements
 from postmeter.statements.queries import MESSAGES, SINGLY, Month, words_of
+from postmeter.wallets import accounts
 from postmeter.wallets import queries as wallets
+from postmeter.wallets.accounts import Account
 from postmeter.wallets.models import Wallet
 from postmeter.web import cursors
 from postmeter.web.session import MemberRequest, member_page
+from postmeter.web.views.accounts import chosen
 
 PER_PAGE = 200
 CSV_AT_ONCE = 5_000
@@ -78,7 +81,18 @@ class Period:
 @member_page(permission=permissions.READ_BALANCE)
 def statement(request: MemberRequest) -> HttpResponse:
     """GET /credit/statement/?since=&until=&each=1&after=LE…: by day, or one by one with `each`."""
-    form, period, wallet = _asked(request)
+    return _statement(request, chosen(request))
+
+
+@require_safe
+@member_page(permission=permissions.READ_BALANCE)
+def account_log(request: MemberRequest, wallet_id: int) -> HttpResponse:
+    """GET /credit/accounts/WA…/log/: everything that came and went in the last 30 days, or those asked for (S-153, S-167 … S-169)."""
+    return _statement(request, accounts.account(customer_id=request.seat.customer_id, seat=request.seat, wallet_id=wallet_id))
+
+
+def _statement(request: MemberRequest, account: Account | None) -> HttpResponse:
+    form, period, wallet = _asked(request, account)
     if period is None:
         return render(request, "web/statement.html", {"form": form}, status=422)
     customer_id, zone = request.seat.customer_id, request.customer.time_zone
@@ -113,7 +127,8 @@ def statement(request: MemberRequest) -> HttpResponse:
             "each": each,
             "next_after": older,
             "first_page": not request.GET.get("after"),
-            "months": _months(request, wallet),
+            "account": account,
+            "months": [] if account and account.seat else _months(request, wallet),
             "debt": wallets.balance(customer_id=customer_id, wallet=wallet).debt_micros,
         },
     )
@@ -123,7 +138,7 @@ def statement(request: MemberRequest) -> HttpResponse:
 @member_page(permission=permissions.READ_BALANCE)
 def statement_csv(request: MemberRequest) -> HttpResponse:
     """GET /credit/statement.csv?since=&until=: every movement; amounts are numbers, times carry their zone's offset."""
-    form, period, wallet = _asked(request)
+    form, period, wallet = _asked(request, chosen(request))
     if period is None:
         return render(request, "web/statement.html", {"form": form}, status=422)
     headers = [f"Time ({request.customer.time_zone})", "What", "Concerns", f"Amount {wallet.unit}", f"Balance {wallet.unit}"]
@@ -157,7 +172,7 @@ def month_csv(request: MemberRequest, month: str) -> HttpResponse:
 
 def _month(request: MemberRequest, month: str) -> Month:
     customer_id = request.seat.customer_id
-    wallet = wallets.pool(customer_id=customer_id)
+    wallet = _wallet(request, chosen(request))
     return statements.month(customer_id=customer_id, wallet_id=wallet.id, month=months.read(month), now=timezone.now())
 
 
@@ -182,16 +197,21 @@ def _csv_rows(customer_id: int, wallet: Wallet, period: Period, zone: ZoneInfo) 
             return
 
 
-def _asked(request: MemberRequest) -> tuple[PeriodForm, Period | None, Wallet]:
-    """The days that were asked for; without any, this month until today."""
+def _wallet(request: MemberRequest, account: Account | None) -> Wallet:
+    return account.wallet if account else wallets.pool(customer_id=request.seat.customer_id)
+
+
+def _asked(request: MemberRequest, account: Account | None) -> tuple[PeriodForm, Period | None, Wallet]:
+    """The days that were asked for; without any, this month until today, or of a member's account the last 30 (S-168)."""
     today, asked = timezone.localdate(), request.GET
+    first = today - timedelta(days=29) if account else today.replace(day=1)
     form = PeriodForm(
         {
-            "since": asked.get("since") or today.replace(day=1).isoformat(),
+            "since": asked.get("since") or first.isoformat(),
             "until": asked.get("until") or today.isoformat(),
         }
     )
-    wallet = wallets.pool(customer_id=request.seat.customer_id)
+    wallet = _wallet(request, account)
     if not form.is_valid():
         return form, None, wallet
     period = Period.of(form.cleaned_data["since"], form.cleaned_data["until"], ZoneInfo(request.customer.time_zone))

@@ -19,6 +19,7 @@ from postmeter.terms import grants, queries, requests
 from postmeter.terms.changes import CHANGES
 from postmeter.topups import bills, pay_bill
 from postmeter.wallets import queries as wallets
+from postmeter.wallets import sharing
 from postmeter.web.forms import add_refusal
 from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.views.credit import CardForm, figures_of
@@ -34,6 +35,7 @@ class RequestForm(forms.Form):
         choices=[
             ("overdraft", "Let the balance go below zero by an amount"),
             ("post_paid", "Pay at each month's end instead of ahead"),
+            ("individual_credits", "Give each member credit of their own, or go back to one pool"),
         ],
         widget=forms.RadioSelect,
         initial="overdraft",
@@ -52,9 +54,9 @@ class RequestForm(forms.Form):
         help_text="Your account manager reads it.",
     )
 
-    def __init__(self, *args: Any, unit: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, unit: str, is_individual: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.unit = unit
+        self.unit, self.is_individual = unit, is_individual
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -67,6 +69,8 @@ class RequestForm(forms.Form):
 
     @property
     def wanted(self) -> dict[str, Any]:
+        if self.cleaned_data["kind"] == "individual_credits":
+            return {"individual": not self.is_individual}
         return {"limit_micros": self.cleaned_data["limit"]} if self.cleaned_data["kind"] == "overdraft" else {}
 
 
@@ -77,7 +81,9 @@ def terms(request: MemberRequest) -> HttpResponse:
     wallet = wallets.pool(customer_id=customer_id)
     may_ask = permissions.MANAGE_BILLING_DETAILS in request.seat.permissions
     posted = may_ask and request.method == "POST"
-    form, preview, status = RequestForm(request.POST if posted else None, unit=wallet.unit), None, 200
+    is_individual = sharing.sharing(customer_id=customer_id).individual
+    form = RequestForm(request.POST if posted else None, unit=wallet.unit, is_individual=is_individual)
+    preview, status = None, 200
     if posted:
         status = 422
         try:

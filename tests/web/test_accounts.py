@@ -1,0 +1,199 @@
+"""The pages of members' own credit."""
+
+import csv
+import io
+import re
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from postmeter.customers import operations as customers
+from postmeter.customers.models import Role
+from postmeter.customers.queries import Seat
+from postmeter.db.public_ids import public_ids
+from postmeter.kit.money import MICROS
+from postmeter.wallets.models import Wallet
+from tests.cast import Cast, at
+from tests.journeys.shop import saved_card
+from tests.stage import Stage
+from tests.wallets.team import Team, team
+from tests.web.conftest import SignedIn
+from tests.web.test_records import words_of as words_in
+
+
+@pytest.fixture
+def house(cast: Cast) -> Team:
+    return team(cast)
+
+
+def words_of(answer: HttpResponse) -> str:
+    return words_in(answer.content.decode())
+
+
+def named(wallet: Wallet) -> str:
+    return public_ids().encode("WA", wallet.id)
+
+
+def form(house: Team, browser: Client, source: Wallet, target: Wallet, amount: str) -> dict[str, str]:
+    """The form as a person fills it in."""
+    page = browser.get(f"/credit/transfer/?from={named(source)}&to={named(target)}").content.decode()
+    key = re.search(r'name="key" value="([^"]+)"', page)
+    agreed = re.search(r'name="conditions" value="([^"]+)"', page)
+    assert key
+    assert agreed
+    return {
+        "source": named(source), "target": named(target), "amount": amount, "note": "for May", "agree": "on",
+        "key": key[1], "conditions": agreed[1],
+    }  # fmt: skip
+
+
+def test_each_sees_the_accounts_that_are_theirs_to_manage(house: Team, signed_in: SignedIn) -> None:
+    # S-145 S-146 S-147 S-148 S-149 R-09
+    sam, mate, far = (house.seat(Role.SENDER) for _ in range(3))
+    for seat, name in ((sam, "Sam Own"), (mate, "Mia Mate"), (far, "Fay Far")):
+        customers.rename_person(user_id=seat.user_id, name=name)
+    house.group("team", sam, mate)
+    master = words_of(signed_in(house.master).get("/credit/accounts/"))
+    for said in ("System Credits", "Sam Own", "Mia Mate", "Fay Far", "Purchase", "Transfer to", "Transfer from", "Last 30 days"):
+        assert said in master
+    own = words_of(signed_in(sam).get("/credit/accounts/"))
+    assert "Manage SMS Credits" in own
+    assert "Mia Mate" in own
+    assert "Fay Far" not in own
+    assert "Let System Credits pay" not in own
+    assert named(house.clinic.pool) not in signed_in(sam).get("/credit/accounts/").content.decode()
+
+
+def test_a_transfer_goes_from_form_to_log_and_a_second_press_does_nothing(house: Team, signed_in: SignedIn) -> None:
+    # S-151 S-163 S-164 S-165 S-166 S-167 S-172
+    sam = house.seat(Role.SENDER)
+    browser = signed_in(house.master)
+    filled = form(house, browser, house.clinic.pool, house.wallet(sam), "12.50")
+    for _ in range(2):
+        done = browser.post("/credit/transfer/", filled, follow=True)
+        assert "$12.50 went from System Credits to" in words_of(done)
+    assert house.clinic.posted == 87_500_000
+    log = words_of(signed_in(sam).get(f"/credit/accounts/{named(house.wallet(sam))}/log/"))
+    assert "Transfer between accounts" in log
+    assert "+$12.50" in log
+    assert "See also" in log
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"amount": ""}, "required"),
+        ({"amount": "1e3"}, "amount"),
+        ({"amount": "-5"}, "amount"),
+        ({"amount": "100.01"}, "Only $100.00 of this account is free"),
+        ({"agree": ""}, "tick the box"),
+        ({"conditions": "other words"}, "tick the box"),
+        ({"source": "WA" + "0" * 32}, "valid choice"),
+        ({"key": "x"}, "lost its key"),
+    ],
+)
+def test_wrong_input_is_refused_with_its_remedy_and_moves_nothing(
+    house: Team, signed_in: SignedIn, changes: dict[str, str], said: str
+) -> None:
+    sam = house.seat(Role.SENDER)
+    browser = signed_in(house.master)
+    filled = {
+        name: value
+        for name, value in (form(house, browser, house.clinic.pool, house.wallet(sam), "5") | changes).items()
+        if value
+    }
+    answer = browser.post("/credit/transfer/", filled)
+    assert answer.status_code in (402, 422)
+    assert said in words_of(answer)
+    assert house.has(None) == 100
+
+
+def test_a_log_of_somebody_elses_account_is_not_there(house: Team, signed_in: SignedIn, cast: Cast) -> None:  # S-169
+    sam, far = house.seat(Role.SENDER), house.seat(Role.SENDER)
+    browser = signed_in(sam)
+    rival = team(cast)
+    for wallet in (house.clinic.pool, house.wallet(far), rival.clinic.pool):
+        assert browser.get(f"/credit/accounts/{named(wallet)}/log/").status_code == 404
+        assert browser.get(f"/credit/statement/?account={named(wallet)}").status_code == 404
+        assert browser.get(f"/credit/statement.csv?account={named(wallet)}").status_code == 404
+        assert browser.get(f"/credit/top-up/?account={named(wallet)}").status_code in (403, 404)
+    assert "User Credits" in words_of(browser.get("/credit/statement/"))
+
+
+def test_the_log_is_a_csv_file_that_no_spreadsheet_runs(house: Team, signed_in: SignedIn) -> None:  # S-168 S-170 A-64
+    sam = house.seat(Role.SENDER)
+    house.transfer(house.master, None, sam, 3 * MICROS)
+    answer = signed_in(sam).get(f"/credit/statement.csv?account={named(house.wallet(sam))}")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert rows[0][0] == "Time (America/New_York)"
+    assert [row[3] for row in rows[1:]] == ["3"]
+    assert not [cell for row in rows for cell in row if cell[:1] in "=+@\t" and cell]
+
+
+def test_credit_is_purchased_for_a_member_with_its_invoice_and_next_steps(stage: Stage, house: Team, signed_in: SignedIn) -> None:
+    # S-150 S-155 S-156 S-157 S-158 S-159 S-160 S-161
+    sam = house.seat(Role.SENDER)
+    card = saved_card(stage, house.clinic)
+    browser, account = signed_in(house.master), named(house.wallet(sam))
+    page = browser.get(f"/credit/top-up/?account={account}&amount=20")
+    assert "change billing details" in words_of(page)
+    once = re.search(r'name="once" value="([^"]+)"', page.content.decode())
+    assert once
+    chosen = {"amount": "20", "card": public_ids().encode("PM", card.id), "once": once[1], "account": account}
+    assert "Sam Lindqvist" in words_of(browser.get("/credit/top-up/confirm/", chosen))
+    done = browser.post("/credit/top-up/confirm/", chosen, follow=True)
+    words = words_of(done)
+    assert "$20.00 of credit added" in words
+    for said in ("(PDF)", "Send messages", "Transfer", "View logs"):
+        assert said in words
+    assert (house.has(sam), house.has(None)) == (20, 100)
+
+
+def test_the_credit_of_who_left_is_taken_back_to_the_pool(house: Team, signed_in: SignedIn) -> None:  # A-61 R-07
+    sam = house.seat(Role.SENDER)
+    house.give(sam, 10)
+    customers.remove_member(customer_id=house.clinic.id, member_id=sam.member_id, now=at(), actor="x")
+    browser = signed_in(house.master)
+    page = browser.get("/credit/accounts/")
+    assert "frozen" in words_of(page)
+    key = re.search(r'name="key" value="([^"]+)"', page.content.decode())
+    assert key
+    link = f"/credit/accounts/{named(house.wallet(sam))}/reclaim/"
+    assert "went to System Credits" in words_of(browser.post(link, {"key": key[1]}, follow=True))
+    assert browser.post(link, {"key": key[1]}).status_code == 404  # there is nothing left to see
+    assert (house.has(sam), house.has(None)) == (0, 110)
+
+
+def test_allowances_and_programs_are_a_masters_to_set(house: Team, signed_in: SignedIn) -> None:  # A-20 A-59
+    sam, boss = house.seat(Role.SENDER), house.seat(Role.OFFICE_MANAGER)
+    link = f"/credit/accounts/{named(house.wallet(sam))}/allowance/"
+    browser = signed_in(house.master)
+    assert browser.post(link, {"amount": "x", "period": "month"}).status_code == 422
+    assert "Saved" in words_of(browser.post(link, {"amount": "25", "period": "week"}, follow=True))
+    assert "Filled up to $25.00" in words_of(browser.get(link))
+    assert "use System Credits" in words_of(browser.post("/credit/accounts/programs/", {"on": "1"}, follow=True))
+    assert signed_in(boss).get(link).status_code == 404
+    assert signed_in(boss).post("/credit/accounts/programs/", {"on": "0"}).status_code == 403
+
+
+def test_offices_and_teams_are_made_filled_and_closed(house: Team, signed_in: SignedIn) -> None:  # R-03 R-04
+    sam: Seat = house.seat(Role.SENDER)
+    browser = signed_in(house.master)
+    assert browser.post("/settings/groups/", {"kind": "office", "name": ""}).status_code == 422
+    made = browser.post("/settings/groups/", {"kind": "office", "name": "North"})
+    assert made.status_code == 302
+    assert browser.post("/settings/groups/", {"kind": "office", "name": "North"}).status_code == 409
+    browser.post(made["Location"], {"member": [public_ids().encode("MB", sam.member_id)]})
+    assert "Sam Lindqvist" in words_of(browser.get("/settings/groups/"))
+    assert browser.post(made["Location"], {"member": ["MB" + "0" * 32]}).status_code == 404
+    browser.post(made["Location"], {"close": "1"})
+    assert "There is none yet." in words_of(browser.get("/settings/groups/"))
+    assert signed_in(sam).get("/settings/groups/").status_code == 403
+
+
+def test_under_one_pool_the_page_shows_it_and_leads_on(cast: Cast, signed_in: SignedIn) -> None:  # R-10
+    words = words_of(signed_in(cast.clinic().master).get("/credit/accounts/"))
+    assert "share one balance" in words
+    assert "Ask for individual credits" in words
+    assert "nothing to transfer" in words_of(signed_in(cast.clinic().master).get("/credit/transfer/"))
