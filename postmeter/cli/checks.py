@@ -9,6 +9,7 @@ from postmeter.ledger import queries as ledger
 from postmeter.messaging import queries as messaging
 from postmeter.terms import queries as terms
 from postmeter.topups import queries as topups
+from postmeter.wallets import queries as wallets
 
 Row = tuple[object, ...]
 
@@ -47,6 +48,7 @@ def verify_all(progress: Callable[[int, int], None] | None = None) -> Report:
                 ("messaging", messaging.CHECKS),
                 ("topups", topups.CHECKS),
                 ("terms", terms.CHECKS),
+                ("wallets", wallets.CHECKS),
             )
             for name, statement in checks.items()
         ]

@@ -80,3 +80,15 @@ def daily_statement(
     return ledger.daily_statement(
         customer_id=customer_id, account_id=wallet.account_id, since=since, until=until, time_zone=time_zone, singly=singly
     )
+
+
+# Each check is a query that returns the rows that are wrong.
+CHECKS = {
+    "every transfer between wallets stands in the ledger as one row of its amount, from the one to the other": """
+        SELECT t.id, t.amount_micros, l.amount_micros FROM wallets_transfer t
+        LEFT JOIN wallets_wallet s ON s.customer_id = t.customer_id AND s.id = t.source_id
+        LEFT JOIN wallets_wallet g ON g.customer_id = t.customer_id AND g.id = t.target_id
+        LEFT JOIN ledger_transfer l ON l.customer_id = t.customer_id AND l.id = t.id AND NOT l.pending
+        WHERE t.customer_id = %(customer)s AND (l.amount_micros, l.debit_account_id, l.credit_account_id)
+            IS DISTINCT FROM (t.amount_micros, s.account_id, g.account_id)""",
+}
