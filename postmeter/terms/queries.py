@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 from postmeter.customers import queries as customers
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
-from postmeter.ledger import queries as ledger
 from postmeter.statements import months
+from postmeter.statements import queries as statements
 from postmeter.terms.models import Adjustment, Agreement, ChangeRequest, Grant
-from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 
 
@@ -30,14 +29,12 @@ class Spent:
 
 @scoped
 def spent(*, customer_id: int, now: datetime, count: int = 3) -> list[Spent]:
-    """The last complete months of the pool, the oldest first."""
-    here = zone(customer_id=customer_id)
-    wallet = wallets.pool(customer_id=customer_id)
-    usage = wallet_operations.accounts(customer_id=customer_id, wallet=wallet).usage
+    """The last complete months, whoever's credit it was, the oldest first."""
+    here, unit = zone(customer_id=customer_id), wallets.pool(customer_id=customer_id).unit
     month, found = months.last_complete(now, here), []
     for _ in range(count):
         since, until = (
-            ledger.balance_at(customer_id=customer_id, account_id=usage, at=months.begins(day, here))
+            statements.used_before(customer_id=customer_id, unit=unit, at=months.begins(day, here))
             for day in (month, months.after(month))
         )
         found.append(Spent(month, until - since))

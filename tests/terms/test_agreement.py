@@ -1,5 +1,6 @@
 """What happens when a bill is not paid, and when a payment is disputed; and that all of it ends."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from postmeter.messaging.operations import accept
 from postmeter.messaging.operations.accept import MessagingOff, Submission, submit
 from postmeter.terms import agreement, queries
 from postmeter.topups import bills
+from postmeter.wallets import operations as wallets
 from tests.cast import Cast, Clinic, number
 from tests.topups.test_bills import ENDS, NOW, OCTOBER, use
 
@@ -172,3 +174,13 @@ def test_months_are_counted_where_the_customer_is(cast: Cast) -> None:
     use(clinic, 7 * MICROS, at=ENDS - timedelta(minutes=1))
     use(clinic, 5 * MICROS, at=ENDS)
     assert [each.amount_micros for each in queries.spent(customer_id=clinic.id, now=NOW)] == [0, 0, 7 * MICROS]
+
+
+def test_what_members_spent_of_their_own_counts_too(cast: Cast) -> None:  # A-41
+    clinic = cast.clinic()
+    own = wallets.open_wallet(
+        customer_id=clinic.id, kind="user", unit="USD", member_id=clinic.master.member_id, now=ENDS - timedelta(days=9)
+    )
+    cast.give(clinic.id, own, 50 * MICROS)
+    use(replace(clinic, pool=own), 11 * MICROS, at=ENDS - timedelta(days=1))
+    assert queries.spent(customer_id=clinic.id, now=NOW)[-1].amount_micros == 11 * MICROS

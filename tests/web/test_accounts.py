@@ -197,3 +197,17 @@ def test_under_one_pool_the_page_shows_it_and_leads_on(cast: Cast, signed_in: Si
     assert "share one balance" in words
     assert "Ask for individual credits" in words
     assert "nothing to transfer" in words_of(signed_in(cast.clinic().master).get("/credit/transfer/"))
+
+
+def test_who_may_not_see_system_credits_sees_them_on_no_page(house: Team, signed_in: SignedIn) -> None:
+    sam = house.seat(Role.SENDER)
+    house.give(sam, 7)
+    browser = signed_in(sam)
+    for path in ("/", "/credit/", "/settings/messaging/", "/credit/statement/", "/credit/accounts/", "/send/"):
+        answer = browser.get(path)
+        assert answer.status_code == 200
+        page = answer.content.decode()
+        assert "$100.00" not in page
+        assert "$7.00" in page
+    assert browser.get("/credit/alerts/").status_code == 403
+    assert browser.get("/credit/terms/").status_code == 403

@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from postmeter.customers import permissions
 from postmeter.kit.money import parse_amount
-from postmeter.kit.refusals import NotFound, Refusal
+from postmeter.kit.refusals import NotAllowed, NotFound, Refusal
 from postmeter.notifications import operations, queries
 from postmeter.notifications.models import Alert
 from postmeter.notifications.operations import Level
 from postmeter.topups import queries as topups
 from postmeter.wallets import queries as wallets
+from postmeter.wallets import sharing
 from postmeter.wallets.models import Wallet
 from postmeter.web.forms import add_refusal
 from postmeter.web.session import MemberRequest, member_page
@@ -70,6 +71,8 @@ class LevelForm(forms.Form):
 def alerts(request: MemberRequest) -> HttpResponse:
     """GET /credit/alerts/. POST: adds a level, or removes the one named by `remove`; only who manages payments may."""
     customer_id, now = request.seat.customer_id, timezone.now()
+    if permissions.READ_INVOICES not in request.seat.permissions and sharing.sharing(customer_id=customer_id).individual:
+        raise NotAllowed("These are the alerts of System Credits.", remedy="See your own account under Manage SMS Credits.")
     wallet = wallets.pool(customer_id=customer_id)
     figures = topups.figures(customer_id=customer_id, wallet=wallet)
     rows = queries.alerts(customer_id=customer_id, wallet_id=wallet.id)

@@ -29,7 +29,7 @@ from postmeter.topups import queries as topup_queries
 from postmeter.topups.queries import Bought, Figures
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
-from postmeter.web import session
+from postmeter.web import context, session
 from postmeter.web.forms import add_refusal, new_key
 from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.views import accounts
@@ -43,12 +43,12 @@ _LATEST = 5
 @require_safe
 @member_page(permission=permissions.READ_BALANCE)
 def credit(request: MemberRequest) -> HttpResponse:
-    """GET /credit/: the four figures, and the latest purchases for those who buy."""
+    """GET /credit/: the four figures of what pays for this member, and the latest purchases for those who buy."""
     customer_id = request.seat.customer_id
     bought = []
     if permissions.BUY in request.seat.permissions:
         bought = topup_queries.history(customer_id=customer_id, at_most=_LATEST)
-    return render(request, "web/credit.html", {"bought": bought, "shown": figures_of(customer_id)})
+    return render(request, "web/credit.html", {"bought": bought, "shown": context.figures_of(request.seat)})
 
 
 class CardForm(forms.Form):

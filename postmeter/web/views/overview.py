@@ -26,7 +26,7 @@ def overview(request: MemberRequest) -> HttpResponse:
     customer_id, may = request.seat.customer_id, request.seat.permissions
     figures = context.figures_of(request.seat)
     shown: dict[str, Any] = {"figures": figures, "can_send": permissions.SEND in may}
-    if figures:
+    if figures and figures.wallet.kind == "pool":  # what all members spend says nothing of one's own credit
         runway = notifications.runway(customer_id=customer_id, figures=figures, now=timezone.now())
         shown |= {"runway": runway, "spend": runway.spent[-SPEND_DAYS:]}
         shown["has_spent"] = any(micros for _, micros in shown["spend"])

@@ -13,10 +13,9 @@ from postmeter.customers import operations, permissions
 from postmeter.customers.operations import ADDRESS_AT_MOST, NAME_AT_MOST, TAX_ID_AT_MOST
 from postmeter.kit.phone import countries
 from postmeter.kit.refusals import Refusal
-from postmeter.web import session
+from postmeter.web import context, session
 from postmeter.web.forms import add_refusal
 from postmeter.web.session import MemberRequest, member_page
-from postmeter.web.views.credit import figures_of
 
 
 class BillingDetailsForm(forms.Form):
@@ -73,8 +72,8 @@ def messaging(request: MemberRequest) -> HttpResponse:
         )
         messages.success(request, "Messaging is on." if enabled else "Messaging is off: nothing new is accepted.")
         return redirect("messaging-settings")
-    context = {
-        "shown": figures_of(request.seat.customer_id),
+    shown = {
+        "shown": context.figures_of(request.seat),
         "may_switch": permissions.MANAGE_MEMBERS in request.seat.permissions,
     }
-    return render(request, "web/messaging_settings.html", context)
+    return render(request, "web/messaging_settings.html", shown)
