@@ -6,6 +6,7 @@ row-level security keeps them apart.
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -50,3 +51,12 @@ def stage(database: str) -> Iterator[Stage]:
     """Our doors and a simulator, as processes."""
     with Stage() as stage:
         yield stage
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of other people's data that some tests compare with."""
+    folder = os.environ.get("POSTMETER_REFERENCE_DATA")
+    if not folder:
+        pytest.skip("no reference data")
+    return Path(folder)

@@ -36,6 +36,10 @@ os.environ.update(
     POSTMETER_TWILIO_AUTH_TOKEN="a token for tests",
     POSTMETER_STRIPE_SECRET_KEY="sk_test_simulator",
     POSTMETER_STRIPE_WEBHOOK_SECRET="whsec_for_tests",
+    POSTMETER_PAYPAL_CLIENT_ID="client_for_tests",
+    POSTMETER_PAYPAL_SECRET="paypal_for_tests",
+    POSTMETER_PAYPAL_WEBHOOK_ID="SIMULATED",
+    POSTMETER_PAYMENT_KINDS="card,bank_debit,paypal",
 )
 
 

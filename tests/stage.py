@@ -33,6 +33,7 @@ class Stage:
         self.simulator = SimulatorProcess(
             self.folder / "simulator",
             stripe_webhook_url=f"{self.url}/callbacks/stripe",
+            paypal_webhook_url=f"{self.url}/callbacks/paypal",
             twilio_inbound_url=f"{self.url}/callbacks/twilio/inbound",
         )
         self._doors: subprocess.Popen[bytes] | None = None
@@ -42,6 +43,7 @@ class Stage:
         try:
             self.start_simulator()
             settings.TWILIO["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
+            settings.PAYPAL["base_url"] = f"{self.simulator.url}/paypal"
             self.open_doors()
         except BaseException:
             self.__exit__()
@@ -61,6 +63,8 @@ class Stage:
             "SIMULATOR_TWILIO_AUTH_TOKEN": settings.TWILIO["auth_token"],
             "SIMULATOR_STRIPE_SECRET_KEY": settings.STRIPE["secret_key"],
             "SIMULATOR_STRIPE_WEBHOOK_SECRET": settings.STRIPE["webhook_secret"],
+            "SIMULATOR_PAYPAL_CLIENT_ID": settings.PAYPAL["client_id"],
+            "SIMULATOR_PAYPAL_SECRET": settings.PAYPAL["secret"],
         }
         with pytest.MonkeyPatch.context() as patched:
             for name, value in ours.items():
@@ -103,6 +107,7 @@ class Stage:
             "POSTMETER_PUBLIC_URL": self.url,
             "POSTMETER_TWILIO_BASE_URL": self.simulator.url,
             "POSTMETER_STRIPE_BASE_URL": self.simulator.url,
+            "POSTMETER_PAYPAL_BASE_URL": f"{self.simulator.url}/paypal",
             "POSTMETER_SIMULATOR_URL": self.simulator.url,
         }
 

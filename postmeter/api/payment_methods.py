@@ -18,13 +18,14 @@ from postmeter.payments.reasons import words_of
 
 
 class PaymentMethod(msgspec.Struct, kw_only=True):
-    """A card as far as we know it."""
+    """A card, a bank account or a PayPal account as far as we know it."""
 
     id: Annotated[str, Meta(examples=["PM0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
-    kind: str
+    kind: Annotated[str, Meta(description="card, bank_debit or paypal")]
     brand: str
-    last4: str
-    expires_year: int
+    label: Annotated[str, Meta(description="The account's name where there are no digits: a PayPal address, a bank.")]
+    last4: Annotated[str, Meta(description="Empty for a PayPal account.")]
+    expires_year: Annotated[int, Meta(description="9999 for what does not expire.")]
     expires_month: int
     has_expired: bool
     order: Annotated[int, Meta(description="The place among all methods; 1 is tried first. Failures never change it.")]
@@ -130,6 +131,7 @@ def _one(row: models.PaymentMethod, order: int, primary: bool, now: datetime) ->
         id=public_ids().encode("PM", row.id),
         kind=row.kind,
         brand=row.brand,
+        label=row.label,
         last4=row.last4,
         expires_year=row.expires_year,
         expires_month=row.expires_month,

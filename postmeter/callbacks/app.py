@@ -1,5 +1,6 @@
 """The door for providers and gateways. It verifies, writes down what was said, and answers; nothing else (ack in time)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +18,8 @@ from postmeter.messaging import inbound
 from postmeter.messaging.operations.record import Fact
 from postmeter.messaging.providers import Callback, Forged, Receipt, Received, provider
 from postmeter.payments import operations as payments
+from postmeter.payments.gateways import GATEWAYS, GatewayDown, Outcome, Reversal, SetupDone
 from postmeter.payments.gateways import Forged as ForgedEvent
-from postmeter.payments.gateways import Outcome, Reversal, SetupDone
 from postmeter.topups import operations as topups
 from postmeter.topups import reversals
 
@@ -62,15 +63,17 @@ async def message_received(name: str, request: Request[Any, Any, Any]) -> Respon
     return Response(EMPTY_TWIML, status_code=200, media_type="text/xml")
 
 
-@post("/callbacks/stripe", status_code=200)
+@post([f"/callbacks/{name}" for name in GATEWAYS], status_code=200)
 async def gateway_event(request: Request[Any, Any, Any]) -> Response[str]:
     """A gateway's event. The effect and the note that it happened are one transaction, so a repeat changes nothing."""
-    body = await request.body()
-    signature = request.headers.get("stripe-signature", "")
+    body, name = await request.body(), request.url.path.rpartition("/")[2]
+    headers = {key.lower(): value for key, value in request.headers.items()}
     try:
-        await sync_to_async(_gateway_facts, thread_sensitive=False)(body, signature, timezone.now())
+        await sync_to_async(_gateway_facts, thread_sensitive=False)(name, body, headers, timezone.now())
     except ForgedEvent:
         return Response("bad signature", status_code=400)
+    except GatewayDown:
+        return Response("gateway_unavailable", status_code=409)
     except Refusal as refusal:
         # Not known here yet, or the gateway is away: it asks again later, and the reconciler looks meanwhile.
         return Response(refusal.code, status_code=409)
@@ -84,11 +87,11 @@ def _receive(name: str, received: list[Received], now: datetime) -> None:
         inbound.receive(provider=name, word=word, now=now)
 
 
-def _gateway_facts(body: bytes, signature: str, now: datetime) -> None:
+def _gateway_facts(name: str, body: bytes, headers: Mapping[str, str], now: datetime) -> None:
     close_old_connections()
-    for fact in payments.gateway("stripe").read(body=body, signature=signature):
+    for fact in payments.gateway(name).read(body=body, headers=headers):
         if isinstance(fact, Reversal):
-            reversals.hear(gateway="stripe", fact=fact, now=now)
+            reversals.hear(gateway=name, fact=fact, now=now)
             continue
         facts = fact.facts or {}
         if not facts.get("customer", "").isdigit():

@@ -77,7 +77,7 @@ def _play(instance: Instance, console: Console) -> dict[str, object]:
     customer = _demo_customer()
     pool = wallets.pool(customer_id=customer.id)
     card = _add_card(instance, customer)
-    say(f"A card is saved: {card.brand} ending in {card.last4}.")
+    say(f"A card is saved: {card.name}.")
 
     def buy(micros: int) -> int:
         bought = topups.buy(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import postmeter
 
-# Made once and kept. The last four open nothing but the simulator; an operator's own come from the environment, which wins.
+# Made once and kept. The last six open nothing but the simulator; an operator's own come from the environment, which wins.
 SECRETS: dict[str, Callable[[], str]] = {
     "POSTMETER_SECRET_KEY": lambda: secrets.token_urlsafe(48),
     "POSTMETER_ID_KEY": lambda: secrets.token_hex(16),
@@ -20,6 +20,8 @@ SECRETS: dict[str, Callable[[], str]] = {
     "POSTMETER_TWILIO_AUTH_TOKEN": lambda: secrets.token_hex(16),
     "POSTMETER_STRIPE_SECRET_KEY": lambda: f"sk_test_{secrets.token_hex(16)}",
     "POSTMETER_STRIPE_WEBHOOK_SECRET": lambda: f"whsec_{secrets.token_hex(16)}",
+    "POSTMETER_PAYPAL_CLIENT_ID": lambda: f"client_{secrets.token_hex(16)}",
+    "POSTMETER_PAYPAL_SECRET": lambda: secrets.token_hex(16),
 }
 
 

@@ -60,6 +60,7 @@ def programs_of(setting: Setting) -> list[Program]:
     simulator = [*python, "postmeter.simulator", "--port", str(setting.simulator_port)]
     simulator += ["--data", str(setting.home.path / "simulator")]
     simulator += ["--stripe-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/stripe"]
+    simulator += ["--paypal-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/paypal"]
     simulator += ["--twilio-inbound-url", f"http://127.0.0.1:{setting.port}/callbacks/twilio/inbound"]
     return [
         Program("simulator", simulator, _simulator_environment(setting), patience_seconds=5),
@@ -80,14 +81,21 @@ def _web_environment(setting: Setting) -> dict[str, str]:
 
 def _simulator_environment(setting: Setting) -> dict[str, str]:
     ours = {name: value for name, value in _inherited().items() if not name.startswith("POSTMETER_")}
-    theirs = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
+    theirs = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"]
+    theirs += ["PAYPAL_CLIENT_ID", "PAYPAL_SECRET"]
     secrets = setting.home.secrets()
     return ours | {f"SIMULATOR_{name}": secrets[f"POSTMETER_{name}"] for name in theirs}
 
 
 def _common(setting: Setting) -> dict[str, str]:
     secrets = {name: value for name, value in setting.home.secrets().items() if name not in OURS_ALONE}
-    defaults = {"POSTMETER_TWILIO_BASE_URL": setting.simulator_url, "POSTMETER_STRIPE_BASE_URL": setting.simulator_url}
+    defaults = {
+        "POSTMETER_TWILIO_BASE_URL": setting.simulator_url,
+        "POSTMETER_STRIPE_BASE_URL": setting.simulator_url,
+        "POSTMETER_PAYPAL_BASE_URL": f"{setting.simulator_url}/paypal",
+        "POSTMETER_PAYPAL_WEBHOOK_ID": "SIMULATED",
+        "POSTMETER_PAYMENT_KINDS": "card,bank_debit,paypal",
+    }
     return {
         **defaults,
         **_inherited(),

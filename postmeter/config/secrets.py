@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from postmeter.payments.gateways import KINDS
 from postmeter.simulator.settings import DEMO
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -19,6 +20,7 @@ THEIRS = {
     "POSTMETER_TWILIO_AUTH_TOKEN": "TWILIO",
     "POSTMETER_STRIPE_SECRET_KEY": "STRIPE",
     "POSTMETER_STRIPE_WEBHOOK_SECRET": "STRIPE",
+    "POSTMETER_PAYPAL_SECRET": "PAYPAL",
 }
 
 
@@ -32,7 +34,12 @@ def refuse_without() -> None:
             raise SystemExit(
                 f"postmeter: {name} is not set; give every process of this install the same value, made once with: {recipe}"
             )
+    unknown = set(settings.PAYMENT_KINDS) - set(KINDS)
+    if unknown:
+        raise SystemExit(f"postmeter: POSTMETER_PAYMENT_KINDS names {min(unknown)!r}; there are {', '.join(KINDS)}.")
     for name, whose in THEIRS.items():
+        if whose == "PAYPAL" and "paypal" not in settings.PAYMENT_KINDS:
+            continue
         address, value = getattr(settings, whose)["base_url"], os.environ.get(name)
         if _is_simulator(address):
             continue
@@ -43,4 +50,5 @@ def refuse_without() -> None:
 
 def _is_simulator(address: str) -> bool:
     """Whether it is on this machine or where POSTMETER_SIMULATOR_URL says: there, credit and messages are play."""
-    return urlsplit(address).hostname in LOOPBACK or address == settings.SIMULATOR_URL
+    place = urlsplit(address)
+    return place.hostname in LOOPBACK or place.netloc == urlsplit(settings.SIMULATOR_URL).netloc

@@ -8,7 +8,8 @@
 | POSTMETER_PUBLIC_URL | where people and providers reach us |
 | POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
 | POSTMETER_HOME | data of this install |
-| POSTMETER_TWILIO_*, POSTMETER_STRIPE_* | credentials and base addresses; the simulator's by default |
+| POSTMETER_TWILIO_*, POSTMETER_STRIPE_*, POSTMETER_PAYPAL_* | credentials and base addresses; the simulator's by default |
+| POSTMETER_PAYMENT_KINDS | what customers may pay with, by commas: card (the default), bank_debit (in the US), paypal |
 | POSTMETER_ADJUSTMENT_ALONE | whole units of currency that one account manager may give or take alone; 100 |
 | POSTMETER_EMAIL_URL | smtp://user:password@host:port or file:///folder |
 """
@@ -210,6 +211,14 @@ STRIPE = {
     "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),
     "webhook_secret": os.environ.get("POSTMETER_STRIPE_WEBHOOK_SECRET", ""),
 }
+PAYPAL = {
+    "base_url": os.environ.get("POSTMETER_PAYPAL_BASE_URL", f"{_simulator}/paypal"),
+    "client_id": os.environ.get("POSTMETER_PAYPAL_CLIENT_ID", ""),
+    "secret": os.environ.get("POSTMETER_PAYPAL_SECRET", ""),
+    "webhook_id": os.environ.get("POSTMETER_PAYPAL_WEBHOOK_ID", ""),
+}
+GATEWAYS = {"stripe": STRIPE, "paypal": PAYPAL}
+PAYMENT_KINDS = tuple(os.environ.get("POSTMETER_PAYMENT_KINDS", "card").split(","))
 SIMULATOR_URL = os.environ.get("POSTMETER_SIMULATOR_URL", _simulator)
 
 LOGGING = {

@@ -139,7 +139,7 @@ def _automation(about: _About) -> str:
     found = topups.automatic(customer_id=about.notice.customer_id, wallet_id=about.figures.wallet.id, now=about.now)
     standing = found.standing if found else Standing.OFF
     if standing is Standing.ARMED and found and found.primary:
-        card = f"{found.primary.brand.capitalize()} •••• {found.primary.last4}"
+        card = found.primary.name
         return f"Automatic top-up is on and charges {card} below {about.amount(found.rule.threshold_micros)}."
     return {
         Standing.OFF: "Automatic top-up is off: no card is charged unless somebody buys.",
@@ -222,7 +222,7 @@ def _card_expires(about: _About) -> Words:
     except NotFound:
         return Words("A card expires", ("The card was removed meanwhile.",), "See your cards", "/payments/")
     last = date(card.expires_year, card.expires_month, 1)
-    heading = f"{card.brand.capitalize()} •••• {card.last4} expires at the end of {last:%B %Y}"
+    heading = f"{card.name} expires at the end of {last:%B %Y}"
     others = len(payments.chargeable(customer_id=about.notice.customer_id, now=about.now)) - 1
     after = "The next card in your order is charged then." if others > 0 else "It is the only card that is charged automatically."
     return Words(heading, (after, "Add the card that replaces it."), "See your cards", "/payments/")

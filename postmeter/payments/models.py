@@ -5,7 +5,10 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 
 from postmeter.db.models import CustomerRow
+from postmeter.payments.gateways import NEVER
 from postmeter.payments.states import PaymentState
+
+NAMES = {"bank_debit": "Bank account", "paypal": "PayPal", "wire": "Bank transfer"}
 
 
 class GatewayCustomer(CustomerRow):
@@ -20,8 +23,9 @@ class GatewayCustomer(CustomerRow):
 
 
 class MethodSetup(CustomerRow):
-    """A visit to the gateway's hosted page to add a card."""
+    """A visit to the gateway's hosted page to add a payment method."""
 
+    kind = models.TextField(default="card")
     gateway = models.TextField()
     session_ref = models.TextField(blank=True, default="")
     method_id = models.BigIntegerField(null=True)
@@ -33,13 +37,14 @@ class MethodSetup(CustomerRow):
 
 
 class PaymentMethod(CustomerRow):
-    """A card (others come later), kept as the gateway's token."""
+    """A card, a bank account or a PayPal account, kept as the gateway's token."""
 
     gateway = models.TextField()
     kind = models.TextField(default="card")
     token = models.TextField()
     brand = models.TextField()
     last4 = models.CharField(max_length=4)
+    label = models.TextField(blank=True, default="")  # what stands for the digits where there are none: an account's name
     expires_year = models.IntegerField()
     expires_month = models.IntegerField()
     position = models.IntegerField()
@@ -52,6 +57,17 @@ class PaymentMethod(CustomerRow):
     failure_code = models.TextField(blank=True, default="")
     failure_text = models.TextField(blank=True, default="")
     failed_at = models.DateTimeField(null=True)
+
+    @property
+    def name(self) -> str:
+        """What people call it: "Visa •••• 4242", "PayPal ann@example.com"."""
+        kind = NAMES.get(self.kind) or self.brand.replace("_", " ").title()
+        return f"{kind} •••• {self.last4}" if self.last4 else f"{kind} {self.label}"
+
+    @property
+    def expires(self) -> bool:
+        """Whether it ever does: bank and PayPal accounts do not."""
+        return (self.expires_year, self.expires_month) < NEVER
 
     class Meta:
         db_table = "payments_method"

@@ -34,23 +34,32 @@ class GatewayUnavailable(Refusal):
     code = "gateway_unavailable"
 
 
-def gateway(name: str = "stripe") -> Gateway:
-    return gateways.gateway(name, settings.STRIPE)
+def gateway(name: str) -> Gateway:
+    return gateways.gateway(name, settings.GATEWAYS[name])
 
 
-def start_setup(*, customer_id: int, actor: str, success_url: str, cancel_url: str, now: datetime) -> tuple[int, str]:
-    """Begin adding a card. Returns the setup's id and the address of the gateway's hosted page.
+def start_setup(
+    *, customer_id: int, actor: str, success_url: str, cancel_url: str, now: datetime, kind: str = "card"
+) -> tuple[int, str]:
+    """Begin adding a payment method of a kind. Returns the setup's id and the address of the gateway's hosted page.
 
-    SETUP in `success_url` becomes the visit's public id (CS…). Raises GatewayUnavailable.
+    SETUP in `success_url` becomes the visit's public id (CS…). Raises BadInput for a kind that this install does not offer
+    (`settings.PAYMENT_KINDS`), and GatewayUnavailable.
     """
-    customer_ref = _gateway_customer(customer_id, now)
+    if kind not in settings.PAYMENT_KINDS:
+        raise BadInput("This kind of payment method is not offered.", field="kind", remedy="Choose one that the page names.")
+    name = gateways.KINDS[kind]
+    customer_ref = _gateway_customer(customer_id, name)
     with scope.customer(customer_id):
-        setup = MethodSetup(customer_id=customer_id, id=calls.next_id(), gateway="stripe", created_by=actor, created_at=now)
+        setup = MethodSetup(
+            customer_id=customer_id, id=calls.next_id(), kind=kind, gateway=name, created_by=actor, created_at=now
+        )
         setup.save(force_insert=True)
     facts = {"customer": str(customer_id), "setup": str(setup.id)}
     crash_point("payments.setup_written")
     try:
-        session_ref, url = gateway().start_setup(
+        session_ref, url = gateway(name).start_setup(
+            kind=kind,
             key=f"setup-{setup.id}",
             customer_ref=customer_ref,
             success_url=success_url.replace("SETUP", public_ids().encode("CS", setup.id)),
@@ -66,7 +75,7 @@ def start_setup(*, customer_id: int, actor: str, success_url: str, cancel_url: s
 
 
 def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMethod | None:
-    """Save the card that was added. Called on the way back and by the callback; whichever comes first saves it once."""
+    """Save the method that was added. Called on the way back and by the callback; whichever comes first saves it once."""
     with scope.customer(customer_id):
         setup = MethodSetup.objects.filter(customer_id=customer_id, id=setup_id).first()
         if setup is None or not setup.session_ref:
@@ -74,28 +83,29 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
         if setup.method_id:
             return PaymentMethod.objects.get(customer_id=customer_id, id=setup.method_id)
     try:
-        card = gateway(setup.gateway).finish_setup(session_ref=setup.session_ref)
+        saved = gateway(setup.gateway).finish_setup(key=f"setup-done-{setup.id}", session_ref=setup.session_ref)
     except GatewayDown as error:
-        raise GatewayUnavailable(remedy="Your card may have been saved: look again in a minute.") from error
-    if card is None:
+        raise GatewayUnavailable(remedy="It may have been saved: look again in a minute.") from error
+    if saved is None:
         return None
     crash_point("payments.card_read")
     with scope.customer(customer_id):
         # The visit's row is the lock between the way back and the callback.
         MethodSetup.objects.select_for_update().get(customer_id=customer_id, id=setup_id)
-        method = PaymentMethod.objects.filter(customer_id=customer_id, gateway=setup.gateway, token=card.token).first()
+        method = PaymentMethod.objects.filter(customer_id=customer_id, gateway=setup.gateway, token=saved.token).first()
         if method is None:
             live = _live(customer_id)
             method = PaymentMethod(
                 customer_id=customer_id,
                 id=calls.next_id(),
                 gateway=setup.gateway,
-                kind="card",
-                token=card.token,
-                brand=card.brand,
-                last4=card.last4,
-                expires_year=card.expires_year,
-                expires_month=card.expires_month,
+                kind=setup.kind,
+                token=saved.token,
+                brand=saved.brand,
+                last4=saved.last4,
+                label=saved.label,
+                expires_year=saved.expires[0],
+                expires_month=saved.expires[1],
                 position=max((row.position for row in live), default=0) + 1,
                 auto_charge=not live,  # the first method has it on (X-04)
                 created_at=now,
@@ -107,7 +117,7 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
                 subject_id=method.id,
                 now=now,
                 actor=setup.created_by,
-                data={"brand": card.brand},
+                data={"brand": saved.brand},
             )
         MethodSetup.objects.filter(customer_id=customer_id, id=setup_id).update(method_id=method.id)
     return method
@@ -291,6 +301,7 @@ def call(
             id=f"payment-{payment.id}",
             customer_ref=customer_ref,
             token=method.token,
+            kind=method.kind,
             amount_minor=to_minor(payment.amount_micros, payment.currency),
             currency=payment.currency,
             off_session=off_session,
@@ -427,25 +438,25 @@ def _as_asked(payment: Payment, outcome: Outcome) -> bool:
     return taken == payment.amount_micros and outcome.currency.upper() == payment.currency
 
 
-def _gateway_customer(customer_id: int, now: datetime) -> str:
+def _gateway_customer(customer_id: int, name: str) -> str:
     with scope.customer(customer_id):
-        found = GatewayCustomer.objects.filter(customer_id=customer_id, gateway="stripe").first()
+        found = GatewayCustomer.objects.filter(customer_id=customer_id, gateway=name).first()
         if found:
             return found.ref
         customer = customers.customer(customer_id=customer_id)
     try:
-        ref = gateway().create_customer(
+        ref = gateway(name).create_customer(
             key=f"customer-{customer_id}", email=customer.email, name=customer.name, facts={"customer": str(customer_id)}
         )
     except GatewayDown as error:
         raise GatewayUnavailable(remedy="Nothing was charged. Try again in a minute.") from error
     with scope.customer(customer_id):
         calls.rows(
-            """INSERT INTO payments_gateway_customer (customer_id, id, gateway, ref) VALUES (%s, next_id(), 'stripe', %s)
+            """INSERT INTO payments_gateway_customer (customer_id, id, gateway, ref) VALUES (%s, next_id(), %s, %s)
                ON CONFLICT (customer_id, gateway) DO NOTHING""",
-            [customer_id, ref],
+            [customer_id, name, ref],
         )
-        return GatewayCustomer.objects.get(customer_id=customer_id, gateway="stripe").ref
+        return GatewayCustomer.objects.get(customer_id=customer_id, gateway=name).ref
 
 
 class MethodUnusable(Conflict):

@@ -28,7 +28,8 @@ MACHINE = Machine(
         S.SUCCEEDED: frozenset(),
         # A decline can be overtaken: the gateway's last word is money that was taken, and it is credited.
         S.DECLINED: frozenset({S.SUCCEEDED}),
-        S.CANCELLED: frozenset(),
+        # So can giving up: an order that its payer approved at that moment.
+        S.CANCELLED: frozenset({S.SUCCEEDED}),
     },
 )
 OPEN = frozenset({S.CREATED, S.CALLING, S.PROCESSING, S.REQUIRES_ACTION, S.UNKNOWN})

@@ -16,6 +16,7 @@ from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.money import MINOR_DIGITS
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
+from postmeter.payments.gateways import NEVER
 from postmeter.payments.models import BankAccount, BankEntry, PaymentMethod, WireReference
 from postmeter.payments.wire.entry import BadStatement, Direction, Entry, Reading
 from postmeter.payments.wire.reference import found, reference_of, squeezed
@@ -125,8 +126,8 @@ def _make_reference(customer_id: int, wallet_id: int, unit: str, now: datetime) 
             token=reference,
             brand="Bank transfer",
             last4=reference[-4:],
-            expires_year=9999,
-            expires_month=12,
+            expires_year=NEVER[0],
+            expires_month=NEVER[1],
             position=0,
             auto_charge=False,
             created_at=now,

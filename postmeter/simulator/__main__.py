@@ -21,12 +21,14 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where its log is kept")
     parser.add_argument("--public-url", help="how browsers reach it (default: http://127.0.0.1:PORT)")
     parser.add_argument("--stripe-webhook-url", help="where the gateway posts its events")
+    parser.add_argument("--paypal-webhook-url", help="where PayPal posts its events")
     parser.add_argument("--twilio-inbound-url", help="where the carrier posts what people write to us")
     options = parser.parse_args()
     settings = Settings(
         folder=options.data,
         public_url=(options.public_url or f"http://127.0.0.1:{options.port}").rstrip("/"),
         stripe_webhook_url=options.stripe_webhook_url,
+        paypal_webhook_url=options.paypal_webhook_url,
         twilio_inbound_url=options.twilio_inbound_url,
     )
     logging.basicConfig(level=logging.WARNING, format="simulator: %(message)s")

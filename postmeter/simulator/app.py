@@ -13,6 +13,9 @@ from litestar.datastructures import State
 from postmeter.simulator import wire
 from postmeter.simulator.control import control
 from postmeter.simulator.pages.pages import pages
+from postmeter.simulator.paypal.door import PREFIX as PAYPAL
+from postmeter.simulator.paypal.door import PayPalDoor
+from postmeter.simulator.paypal.door import trouble as paypal_trouble
 from postmeter.simulator.settings import Settings
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import trouble as stripe_trouble
@@ -31,6 +34,7 @@ def create_app(settings: Settings) -> App:
     world = World(settings)
     carrier = Carrier(world)
     gateway = StripeDoor(world)
+    paypal = PayPalDoor(world)
     twilio = TwilioDoor(carrier)
 
     @contextlib.asynccontextmanager
@@ -39,7 +43,7 @@ def create_app(settings: Settings) -> App:
             yield
 
     rest = Litestar(
-        route_handlers=[control(world, carrier, gateway), *pages(world, carrier, gateway)],
+        route_handlers=[control(world, carrier, gateway, paypal), *pages(world, carrier, gateway, paypal)],
         lifespan=[lifespan],
         state=State(),
         openapi_config=None,
@@ -52,6 +56,8 @@ def create_app(settings: Settings) -> App:
             await null_carrier(scope, receive, send)
         elif path.startswith("/2010-04-01/"):
             await _serve(twilio, twilio_trouble, scope, receive, send)
+        elif path.startswith((f"{PAYPAL}/v1/", f"{PAYPAL}/v2/", f"{PAYPAL}/v3/")):
+            await _serve(paypal, paypal_trouble, scope, receive, send)
         elif path.startswith("/v1/"):
             await _serve(gateway, stripe_trouble, scope, receive, send)
         else:

@@ -53,9 +53,28 @@ def headers_for(callback: Callback, now: float) -> dict[str, str]:
     if callback.service == "twilio":
         signature = twilio_signature(callback.url, callback.body, callback.secret)
         return {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    if callback.service == "paypal":
+        return _paypal_headers(callback)
     return {
         "Stripe-Signature": stripe_signature(callback.body, callback.secret, now),
         "Content-Type": "application/json; charset=utf-8",
+    }
+
+
+def paypal_signature(transmission_id: str, body: str, secret: str) -> str:
+    """A stand-in for PayPal's certificates: only who knows the secret can make it, and only the simulator says whether it fits."""
+    return "s" + hmac.new(secret.encode(), f"{transmission_id}.{body}".encode(), hashlib.sha256).hexdigest()
+
+
+def _paypal_headers(callback: Callback) -> dict[str, str]:
+    transmission = f"t{callback.subject}"
+    return {
+        "PAYPAL-TRANSMISSION-ID": transmission,
+        "PAYPAL-TRANSMISSION-TIME": "2026-01-01T00:00:00Z",
+        "PAYPAL-TRANSMISSION-SIG": paypal_signature(transmission, callback.body, callback.secret),
+        "PAYPAL-CERT-URL": "https://api.paypal.com/v1/notifications/certs/simulated",
+        "PAYPAL-AUTH-ALGO": "SHA256withRSA",
+        "Content-Type": "application/json",
     }
 
 

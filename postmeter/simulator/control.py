@@ -7,6 +7,7 @@ from litestar import Response, Router, delete, get, patch, post
 from litestar.params import Parameter
 
 from postmeter.kit.refusals import BadInput, Refusal
+from postmeter.simulator.paypal.door import PayPalDoor
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import StripeError
 from postmeter.simulator.twilio.messages import Carrier
@@ -56,7 +57,7 @@ class MadeUpEvent(msgspec.Struct, forbid_unknown_fields=True):
     object: dict[str, Any]
 
 
-def control(world: World, carrier: Carrier, gateway: StripeDoor) -> Router:
+def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor) -> Router:
     log = world.log
 
     def clock_now() -> dict[str, float]:
@@ -145,6 +146,21 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor) -> Router:
     async def swap_card(method_id: str, data: Swap) -> dict[str, Any]:
         return gateway.checkout.swap(method_id, data.number)
 
+    @post("/paypal/{token:str}", status_code=200)
+    async def swap_account(token: str, data: Swap) -> dict[str, Any]:
+        with log.transaction():
+            return paypal.swap(token, data.number)
+
+    @post("/paypal/captures/{capture_id:str}/refund", status_code=200)
+    async def refund_capture(capture_id: str) -> dict[str, Any]:
+        with log.transaction():
+            return paypal.give_back(capture_id)
+
+    @post("/paypal/captures/{capture_id:str}/reverse", status_code=200)
+    async def reverse_capture(capture_id: str) -> dict[str, Any]:
+        with log.transaction():
+            return paypal.reverse(capture_id)
+
     @post("/disputes")
     async def dispute(data: NewDispute) -> dict[str, Any]:
         with log.transaction():
@@ -164,6 +180,7 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor) -> Router:
     handlers = [
         *(read_clock, move_clock, read_settings, change_settings, list_faults, add_fault, remove_faults, remove_fault, read_log),
         *(sent_messages, taken_payments, flush, idle, write_in, swap_card, dispute, move_dispute, make_up_event),
+        *(swap_account, refund_capture, reverse_capture),
     ]
     return Router("/control", route_handlers=handlers, exception_handlers={Refusal: _refused, StripeError: _stripe_said_no})
 

@@ -23,11 +23,21 @@ class SimulatorProcess:
     """`with SimulatorProcess(folder) as simulator: simulator.control("GET", "/clock")`. A port of 0 takes a free one."""
 
     def __init__(
-        self, folder: Path, *, port: int = 0, stripe_webhook_url: str | None = None, twilio_inbound_url: str | None = None
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        stripe_webhook_url: str | None = None,
+        paypal_webhook_url: str | None = None,
+        twilio_inbound_url: str | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.port = port or _free_port()
-        self._options = [("--stripe-webhook-url", stripe_webhook_url), ("--twilio-inbound-url", twilio_inbound_url)]
+        self._options = [
+            ("--stripe-webhook-url", stripe_webhook_url),
+            ("--paypal-webhook-url", paypal_webhook_url),
+            ("--twilio-inbound-url", twilio_inbound_url),
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

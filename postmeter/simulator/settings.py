@@ -10,6 +10,8 @@ DEMO = {
     "SIMULATOR_TWILIO_AUTH_TOKEN": "demo_auth_token_of_the_simulator",
     "SIMULATOR_STRIPE_SECRET_KEY": "sk_test_demo_of_the_simulator",
     "SIMULATOR_STRIPE_WEBHOOK_SECRET": "whsec_demo_of_the_simulator",
+    "SIMULATOR_PAYPAL_CLIENT_ID": "demo_client_of_the_simulator",
+    "SIMULATOR_PAYPAL_SECRET": "demo_secret_of_the_simulator",
 }
 
 
@@ -25,6 +27,8 @@ class Credentials:
     twilio_auth_token: str = field(default_factory=lambda: _told("SIMULATOR_TWILIO_AUTH_TOKEN"))
     stripe_secret_key: str = field(default_factory=lambda: _told("SIMULATOR_STRIPE_SECRET_KEY"))
     stripe_webhook_secret: str = field(default_factory=lambda: _told("SIMULATOR_STRIPE_WEBHOOK_SECRET"))
+    paypal_client_id: str = field(default_factory=lambda: _told("SIMULATOR_PAYPAL_CLIENT_ID"))
+    paypal_secret: str = field(default_factory=lambda: _told("SIMULATOR_PAYPAL_SECRET"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +38,6 @@ class Settings:
     folder: Path
     public_url: str
     stripe_webhook_url: str | None = None
+    paypal_webhook_url: str | None = None
     twilio_inbound_url: str | None = None
     credentials: Credentials = field(default_factory=Credentials)

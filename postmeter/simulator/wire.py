@@ -26,7 +26,11 @@ class Request:
     path: str
     query: list[tuple[str, str]]
     headers: dict[str, str]
-    form: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def form(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ async def read(scope: Scope, receive: Receive) -> Request:
         path=scope["path"],
         query=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
         headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
-        form=parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True),
+        body=body,
     )
 
 

@@ -29,7 +29,7 @@ from postmeter.wallets import queries as wallets
 
 MINIMUM_MICROS = 10 * MICROS  # S-015
 MAXIMUM_MICROS = 50_000 * MICROS
-KEY_GOOD_FOR = timedelta(hours=23)  # Stripe keeps idempotency keys for 24 hours; ours stop being repeated before that
+GIVE_UP_AFTER = timedelta(hours=23)  # a purchase that waits for the cardholder, or that nobody was asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +278,14 @@ def _ask(payment: Payment, now: datetime) -> None:
     after it the gateway is only asked what it has. Nothing here goes on to another card.
     """
     customer_id, top_up_id = payment.customer_id, payment.subject_id
-    state, young = PaymentState(payment.state), now - payment.created_at < KEY_GOOD_FOR
+    state, age = PaymentState(payment.state), now - payment.created_at
+    young, key_lives = age < GIVE_UP_AFTER, age < payments.gateway(payment.gateway).keys_live
     if state is PaymentState.CREATED and young:
         # The process died before it asked anybody. The buyer has pressed OK, so within the key's life we go on.
         charge(customer_id=customer_id, top_up_id=top_up_id, now=now)
     elif state is PaymentState.CREATED:
         _never_asked(customer_id=customer_id, payment_id=payment.id, top_up_id=top_up_id, now=now)
-    elif state in (PaymentState.CALLING, PaymentState.UNKNOWN) and young and not payment.gateway_ref:
+    elif state in (PaymentState.CALLING, PaymentState.UNKNOWN) and key_lives and not payment.gateway_ref:
         charge(customer_id=customer_id, top_up_id=top_up_id, now=now, again=True)
     elif state is PaymentState.REQUIRES_ACTION and not young:
         # Nobody came to the bank's page for a day: the purchase must not stand as incoming for ever.

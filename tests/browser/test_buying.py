@@ -52,7 +52,8 @@ def confirm_person(page: Any) -> None:
 
 
 def add_card(page: Any, number: str) -> None:
-    page.click("text=Go to the card page")
+    page.check("text=Card: charged at once")
+    page.click("button:has-text('Go on')")
     page.wait_for_selector("input[name=number]")
     page.fill("input[name=number]", number)
     page.fill("input[name=expiry]", "12 / 40")
@@ -71,7 +72,7 @@ def test_from_an_empty_balance_over_the_gateways_page_to_credit_and_invoice(
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     sign_in(page, stage, clinic)
     page.click("main >> text=Top-up Credit >> nth=0")
-    page.click("text=Add a card")
+    page.click("main >> text=Add a payment method >> nth=0")
     confirm_person(page)
     add_card(page, "4242424242424242")
     page.wait_for_url("**/credit/top-up/**")

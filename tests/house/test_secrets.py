@@ -54,17 +54,30 @@ class TestTheProvidersSecrets:
     def real_addresses(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(settings.TWILIO, "base_url", "https://api.twilio.example")
         monkeypatch.setitem(settings.STRIPE, "base_url", "https://api.stripe.example")
+        monkeypatch.setitem(settings.PAYPAL, "base_url", "https://api.paypal.example")
 
     @pytest.mark.parametrize("name", THEIRS)
     def test_an_empty_one_is_refused(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
-        with pytest.raises(SystemExit, match=rf"{name} is not set, and https://api\.(twilio|stripe)\.example is no simulator"):
+        with pytest.raises(
+            SystemExit, match=rf"{name} is not set, and https://api\.(twilio|stripe|paypal)\.example is no simulator"
+        ):
             refuse_without()
 
     @pytest.mark.parametrize("name", THEIRS)
     def test_the_simulators_published_one_is_refused(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, DEMO[name.replace("POSTMETER", "SIMULATOR")])
         with pytest.raises(SystemExit, match=f"{name} is the simulator's published one"):
+            refuse_without()
+
+    def test_paypals_are_not_asked_for_where_it_is_not_offered(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("POSTMETER_PAYPAL_SECRET")
+        settings.PAYMENT_KINDS = ("card",)
+        refuse_without()
+
+    def test_a_kind_of_payment_method_that_there_is_not_is_refused(self, settings: Settings) -> None:
+        settings.PAYMENT_KINDS = ("card", "cheque")
+        with pytest.raises(SystemExit, match="POSTMETER_PAYMENT_KINDS names 'cheque'; there are card, bank_debit, paypal"):
             refuse_without()
 
     def test_an_operators_own_are_taken(self) -> None:

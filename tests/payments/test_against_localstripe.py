@@ -47,7 +47,7 @@ def a_charge(peer: str, gateway: Stripe, number: str) -> Charge:
     card = {"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"}
     method = client.v1.payment_methods.create({"type": "card", "card": card})  # type: ignore[typeddict-item]
     client.v1.payment_methods.attach(method.id, {"customer": customer})
-    return Charge(uuid4().hex, customer, method.id, 2_000, "USD", True, "", {"customer": "7", "payment": "9"})
+    return Charge(uuid4().hex, customer, method.id, "card", 2_000, "USD", True, "", {"customer": "7", "payment": "9"})
 
 
 def test_a_saved_card_is_charged_and_the_payment_can_be_asked_for(peer: str, gateway: Stripe) -> None:
@@ -69,7 +69,9 @@ def test_its_signed_event_says_what_its_answer_said(peer: str, gateway: Stripe) 
         requests.post(f"{peer}/_config/webhooks/{uuid4().hex}", json=hook, timeout=20).raise_for_status()
         outcome = gateway.charge(a_charge(peer, gateway, "4242424242424242"))
         until(lambda: any(outcome.ref in body.decode() for body, _ in mailbox.posts), "its event")
-        words = [word for body, signature in mailbox.posts for word in gateway.read(body=body, signature=signature)]
+        words = [
+            word for body, signature in mailbox.posts for word in gateway.read(body=body, headers={"stripe-signature": signature})
+        ]
     told = [word for word in words if isinstance(word, Outcome) and word.ref == outcome.ref]
     assert {word.state for word in told} == {PaymentState.SUCCEEDED}
     assert told[0].facts == {"customer": "7", "payment": "9"}

@@ -133,8 +133,8 @@ def test_the_bank_asks_on_session_and_refuses_off_session(shop: OpenShop) -> Non
     card = payments.method(customer_id=buyer.clinic.id, method_id=buyer.card_id)
     with scope.customer(buyer.clinic.id):
         ref = GatewayCustomer.objects.get(customer_id=buyer.clinic.id).ref
-    charge = Charge(f"k-{uuid4()}", ref, card.token, 2_000, "USD", True, "", {"nobody": "1"})
-    refused = operations.gateway().charge(charge)
+    charge = Charge(f"k-{uuid4()}", ref, card.token, "card", 2_000, "USD", True, "", {"nobody": "1"})
+    refused = operations.gateway("stripe").charge(charge)
     assert (refused.state, refused.code) == (S.DECLINED, "authentication_required")
 
 
@@ -265,7 +265,7 @@ def test_a_forged_or_old_callback_changes_nothing(shop: OpenShop, age: int, secr
     body = event_of(buyer, bought)
     signature = signed(body, secret or settings.STRIPE["webhook_secret"], age)
     with pytest.raises(Forged):
-        operations.gateway().read(body=body.encode(), signature=signature)
+        operations.gateway("stripe").read(body=body.encode(), headers={"stripe-signature": signature})
     answer = requests.post(f"{buyer.stage.url}/callbacks/stripe", body, headers={"Stripe-Signature": signature}, timeout=20)
     assert answer.status_code == 400
     assert buyer.state(bought) == (S.REQUIRES_ACTION, "pending")

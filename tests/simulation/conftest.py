@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,14 +114,6 @@ def carrier(simulator: SimulatorProcess) -> Iterator[Carrier]:
 @pytest.fixture
 def gateway(simulator: SimulatorProcess) -> stripe.StripeClient:
     return stripe.StripeClient(CREDENTIALS.stripe_secret_key, base_addresses={"api": simulator.url}, max_network_retries=0)
-
-
-@pytest.fixture(scope="session")
-def reference() -> Path:
-    folder = os.environ.get("POSTMETER_REFERENCE_DATA")
-    if not folder:
-        pytest.skip("no reference data")
-    return Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def test_a_purchase_whose_process_died_before_it_asked_goes_on(stage: Stage, cas
             buy(clinic, card.id)
     [top_up] = queries.top_ups(customer_id=clinic.id)
     assert (top_up.state, clinic.available) == ("pending", 0)
-    topups.resume(customer_id=clinic.id, now=timezone.now() + topups.KEY_GOOD_FOR / 2)
+    topups.resume(customer_id=clinic.id, now=timezone.now() + topups.GIVE_UP_AFTER / 2)
     assert clinic.available == 20 * MICROS
 
 
@@ -121,7 +121,7 @@ def test_a_purchase_that_nobody_was_asked_about_for_a_day_is_given_up(
         dead.setattr(topups, "charge", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             buy(clinic, card.id)
-    topups.resume(customer_id=clinic.id, now=timezone.now() + topups.KEY_GOOD_FOR * 2)
+    topups.resume(customer_id=clinic.id, now=timezone.now() + topups.GIVE_UP_AFTER * 2)
     [top_up] = queries.top_ups(customer_id=clinic.id)
     found = topups.purchase(customer_id=clinic.id, top_up_id=top_up.id)
     assert (found.payment_state, top_up.state) == (PaymentState.CANCELLED, "failed")
@@ -134,7 +134,7 @@ def test_a_purchase_that_waited_a_day_for_the_bank_is_called_off(stage: Stage, c
     stage.simulator.control("POST", f"/payment_methods/{card.token}", {"number": "4000002760003184"})
     bought = buy(clinic, card.id)
     assert queries.figures(customer_id=clinic.id, wallet=clinic.pool).incoming_micros == 20 * MICROS
-    topups.resume(customer_id=clinic.id, now=timezone.now() + topups.KEY_GOOD_FOR * 2)
+    topups.resume(customer_id=clinic.id, now=timezone.now() + topups.GIVE_UP_AFTER * 2)
     found = topups.purchase(customer_id=clinic.id, top_up_id=bought.top_up.id)
     assert (found.payment_state, found.top_up.state) == (PaymentState.CANCELLED, "failed")
     assert queries.figures(customer_id=clinic.id, wallet=clinic.pool).incoming_micros == 0

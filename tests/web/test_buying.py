@@ -1,9 +1,11 @@
 """Buying credit on the pages, against the simulated gateway."""
 
 import re
+import urllib.parse
 from html.parser import HTMLParser
 
 import pytest
+import requests
 from django.test import Client
 
 from postmeter.customers.models import Role
@@ -276,7 +278,7 @@ def test_a_card_is_added_on_the_gateways_page_after_asking_who_is_there(
     assert asked["Location"].startswith("/accounts/reauthenticate/")
     browser = confirmed(clinic.master)
     assert browser.get("/payments/cards/add/").status_code == 200
-    going = browser.post("/payments/cards/add/", {"next": "/credit/top-up/"})
+    going = browser.post("/payments/cards/add/", {"kind": "card", "next": "/credit/top-up/"})
     page = re.search(r'content="0;url=([^"]+)"', going.content.decode())
     assert page
     done = fill_in_card(page[1])
@@ -292,8 +294,8 @@ def test_a_card_is_added_on_the_gateways_page_after_asking_who_is_there(
 def test_coming_back_without_a_card_says_so(cast: Cast, confirmed: SignedIn, stage: Stage) -> None:
     clinic = cast.clinic()
     browser = confirmed(clinic.master)
-    browser.post("/payments/cards/add/")
-    assert "No card was added." in browser.get("/payments/cards/cancelled/", follow=True).content.decode()
+    browser.post("/payments/cards/add/", {"kind": "card"})
+    assert "Nothing was added." in browser.get("/payments/cards/cancelled/", follow=True).content.decode()
     assert payments.methods(customer_id=clinic.id) == []
 
 
@@ -304,9 +306,9 @@ def test_a_removed_card_cannot_be_charged_and_its_payments_keep_its_name(cast: C
     confirmation = press_top_up(browser, "20")
     browser.post("/credit/top-up/confirm/", confirmation)
     place = f"/payments/cards/{public_ids().encode('PM', card.id)}/remove/"
-    assert "This is your last card" in browser.get(place).content.decode()
+    assert "It is your last one" in browser.get(place).content.decode()
     page = browser.post(place, follow=True).content.decode()
-    assert "The card was removed" in page
+    assert "It was removed and will not be charged again." in page
     assert "Visa •••• 4242" in page
     assert payments.methods(customer_id=clinic.id) == []
     assert browser.post("/credit/top-up/confirm/", confirmation).status_code == 422
@@ -330,3 +332,37 @@ def stage_charges(stage: Stage, clinic: Clinic) -> list[dict[str, object]]:
     keys = {f"payment-{bought.payment.id}" for bought in topups.history(customer_id=clinic.id)}
     charges = stage.simulator.control("GET", "/log/payments")["charges"]
     return [row for row in charges if row["idempotency_key"] in keys and row["kind"] == "charge.succeeded"]
+
+
+def test_what_is_added_is_chosen_and_a_choice_is_asked_for(cast: Cast, confirmed: SignedIn) -> None:
+    # S-140
+    browser = confirmed(cast.clinic().master)
+    page = browser.get("/payments/cards/add/").content.decode()
+    for said in ("Card: charged at once", "US bank account: the money arrives after up to four working days", "PayPal:"):
+        assert said in page
+    for kind in ("", "cheque"):
+        refused = browser.post("/payments/cards/add/", {"kind": kind})
+        assert refused.status_code == 422
+        assert ("Choose one of these." if not kind else "not one of the available choices") in refused.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "choice", "name"),
+    [
+        ("bank_debit", {"account": "000123456789"}, "Bank account •••• 6789"),
+        ("paypal", {"email": "payer@example.com"}, "PayPal payer@example.com"),
+    ],
+)
+def test_bank_and_paypal_accounts_are_shown_by_their_names(
+    cast: Cast, confirmed: SignedIn, stage: Stage, kind: str, choice: dict[str, str], name: str
+) -> None:
+    # S-137 S-140
+    browser = confirmed(cast.clinic().master)
+    going = browser.post("/payments/cards/add/", {"kind": kind}).content.decode()
+    page = re.search(r'content="0;url=([^"]+)"', going)
+    assert page
+    back = requests.post(page[1], choice, timeout=20, allow_redirects=False).headers["location"]
+    shown = browser.get(urllib.parse.urlsplit(back).path, follow=True).content.decode()
+    assert f"{name} was added." in shown.replace("&#x27;", "'")
+    assert re.search(rf"{name}\s*<span class=\"method-primary\">", shown)
+    assert "never" in shown

@@ -6,6 +6,7 @@ for what a bank or a network does: an outcome that we cannot be sure of is `Unkn
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from typing import Protocol
 
@@ -20,15 +21,18 @@ class GatewayDown(Exception):
     """The gateway could not be asked; nothing that takes money was under way."""
 
 
+NEVER = (9999, 12)  # year and month in which what does not expire expires
+
+
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A saved card: a token and what may be shown of it."""
+class Saved:
+    """A payment method that the gateway keeps: a token and what may be shown of it."""
 
     token: str
     brand: str
-    last4: str
-    expires_year: int
-    expires_month: int
+    last4: str = ""
+    expires: tuple[int, int] = NEVER
+    label: str = ""  # what tells it from others where there are no four digits: the name of the account
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Charge:
     id: str
     customer_ref: str
     token: str
+    kind: str
     amount_minor: int
     currency: str
     off_session: bool
@@ -61,7 +66,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SetupDone:
-    """Somebody finished adding a card on the hosted page."""
+    """Somebody finished adding a payment method on the hosted page."""
 
     session_ref: str
     facts: Mapping[str, str]
@@ -81,19 +86,25 @@ class Reversal:
 
 class Gateway(Protocol):
     name: str
+    keys_live: timedelta  # within this a question with the same key cannot charge twice, with an hour to spare
 
     def create_customer(self, *, key: str, email: str, name: str, facts: Mapping[str, str]) -> str: ...
     def start_setup(
-        self, *, key: str, customer_ref: str, success_url: str, cancel_url: str, facts: Mapping[str, str]
+        self, *, kind: str, key: str, customer_ref: str, success_url: str, cancel_url: str, facts: Mapping[str, str]
     ) -> tuple[str, str]: ...
-    def finish_setup(self, *, session_ref: str) -> Card | None: ...
+    def finish_setup(self, *, key: str, session_ref: str) -> Saved | None: ...
     def charge(self, charge: Charge) -> Outcome: ...
     def fetch(self, *, ref: str, facts: Mapping[str, str]) -> Outcome | None: ...
     def cancel(self, *, ref: str) -> Outcome: ...
-    def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone | Reversal]: ...
+    def read(self, *, body: bytes, headers: Mapping[str, str]) -> Sequence[Outcome | SetupDone | Reversal]: ...
 
 
-GATEWAYS = {"stripe": "postmeter.payments.gateways.stripe.Stripe"}
+GATEWAYS = {
+    "stripe": "postmeter.payments.gateways.stripe.Stripe",
+    "paypal": "postmeter.payments.gateways.paypal.PayPal",
+}
+KINDS = {"card": "stripe", "bank_debit": "stripe", "paypal": "paypal"}
+"""Which gateway keeps a kind of payment method. `settings.PAYMENT_KINDS` says which of them an install offers."""
 
 
 def gateway(name: str, settings: Mapping[str, str]) -> Gateway:

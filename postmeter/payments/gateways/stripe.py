@@ -1,12 +1,13 @@
 """Stripe, through its own library. API version: the library's."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import stripe
 from stripe import StripeClient
 
-from postmeter.payments.gateways import Card, Charge, Forged, GatewayDown, Outcome, Reversal, SetupDone
+from postmeter.payments.gateways import Charge, Forged, GatewayDown, Outcome, Reversal, Saved, SetupDone
 from postmeter.payments.states import PaymentState
 
 S = PaymentState
@@ -19,6 +20,7 @@ STATES = {
     "canceled": S.CANCELLED,
     "requires_payment_method": S.DECLINED,
 }
+KINDS = {"card": "card", "bank_debit": "us_bank_account"}
 # Our words for what a bank says (S-133 ... S-136); what is not here is `declined`.
 REASONS = {
     "insufficient_funds": "insufficient_funds",
@@ -51,6 +53,7 @@ class Stripe:
     """Settings: base_url, secret_key, webhook_secret."""
 
     name = "stripe"
+    keys_live = timedelta(hours=23)  # Stripe keeps idempotency keys for 24 hours
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         # No retries by the library: a retry is ours to decide, with the same key, after we have written down what we know.
@@ -67,7 +70,7 @@ class Stripe:
         return str(_down(lambda: self._client.v1.customers.create(params, {"idempotency_key": key})).id)
 
     def start_setup(
-        self, *, key: str, customer_ref: str, success_url: str, cancel_url: str, facts: Mapping[str, str]
+        self, *, kind: str, key: str, customer_ref: str, success_url: str, cancel_url: str, facts: Mapping[str, str]
     ) -> tuple[str, str]:
         """A visit to the hosted page. Returns the session's name and the page's address."""
         params: Any = {
@@ -75,14 +78,14 @@ class Stripe:
             "customer": customer_ref,
             "success_url": success_url,
             "cancel_url": cancel_url,
-            "payment_method_types": ["card"],
+            "payment_method_types": [KINDS[kind]],
             "metadata": dict(facts),
         }
         session = _down(lambda: self._client.v1.checkout.sessions.create(params, {"idempotency_key": key}))
         return str(session.id), str(session.url)
 
-    def finish_setup(self, *, session_ref: str) -> Card | None:
-        """The card that was added in this visit, or None if it was not finished."""
+    def finish_setup(self, *, key: str, session_ref: str) -> Saved | None:
+        """The method that was added in this visit, or None if it was not finished."""
         session = _down(lambda: self._client.v1.checkout.sessions.retrieve(session_ref, {"expand": ["setup_intent"]}))
         intent = session.setup_intent
         if not intent or isinstance(intent, str):
@@ -90,11 +93,7 @@ class Stripe:
         if intent is None or intent.status != "succeeded" or not intent.payment_method:
             return None
         token = intent.payment_method if isinstance(intent.payment_method, str) else intent.payment_method.id
-        method = _down(lambda: self._client.v1.payment_methods.retrieve(token))
-        card = method.card
-        if card is None:
-            return None
-        return Card(method.id, str(card.brand), str(card.last4), int(card.exp_year), int(card.exp_month))
+        return _saved(_down(lambda: self._client.v1.payment_methods.retrieve(token)))
 
     def charge(self, charge: Charge) -> Outcome:
         """Take the money, or say what stands in the way. Never raises for banks and networks."""
@@ -103,6 +102,7 @@ class Stripe:
             "currency": charge.currency.lower(),
             "customer": charge.customer_ref,
             "payment_method": charge.token,
+            "payment_method_types": [KINDS[charge.kind]],
             "confirm": True,
             "metadata": dict(charge.facts),
         }
@@ -141,10 +141,10 @@ class Stripe:
         except stripe.StripeError as error:
             raise GatewayDown(_words(error)) from error
 
-    def read(self, *, body: bytes, signature: str) -> Sequence[Outcome | SetupDone | Reversal]:
+    def read(self, *, body: bytes, headers: Mapping[str, str]) -> Sequence[Outcome | SetupDone | Reversal]:
         """The facts of a signed callback. Raises Forged. Kinds that we do not use say nothing."""
         try:
-            event = stripe.Webhook.construct_event(body, signature, self._webhook_secret)
+            event = stripe.Webhook.construct_event(body, headers.get("stripe-signature", ""), self._webhook_secret)
         except (stripe.SignatureVerificationError, ValueError) as error:
             raise Forged from error
         thing: Any = event.data.object
@@ -182,6 +182,15 @@ class Stripe:
         code = str((getattr(details, "decline_code", None) if details else None) or error.code or "")
         ref = str(getattr(intent, "id", "") or "") if intent else ""
         return Outcome(S.DECLINED, ref=ref, code=REASONS.get(code, "declined"), text=_words(error))
+
+
+def _saved(method: Any) -> Saved | None:
+    if method.type == "us_bank_account":
+        return Saved(
+            method.id, "bank account", str(method.us_bank_account.last4), label=str(method.us_bank_account.bank_name or "")
+        )
+    card = method.card
+    return Saved(method.id, str(card.brand), str(card.last4), (int(card.exp_year), int(card.exp_month))) if card else None
 
 
 def _reversals(kind: str, thing: Any) -> list[Reversal]:

@@ -16,6 +16,8 @@ from litestar.response import Redirect
 
 from postmeter.simulator.faults import ON_CALLBACKS, Fault
 from postmeter.simulator.pages.street import phone_of, phones_of
+from postmeter.simulator.paypal.accounts import ACCOUNTS
+from postmeter.simulator.paypal.door import PayPalDoor, PayPalError
 from postmeter.simulator.stripe.cards import BANK_ACCOUNTS, CARDS
 from postmeter.simulator.stripe.currencies import shown
 from postmeter.simulator.stripe.door import StripeDoor
@@ -31,7 +33,7 @@ ENGINE = Engine(dirs=[str(HERE / "templates")])
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
-def pages(world: World, carrier: Carrier, gateway: StripeDoor) -> list[HTTPRouteHandler]:
+def pages(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor) -> list[HTTPRouteHandler]:
     def page(name: str, status: int = 200, **facts: Any) -> Response[str]:
         now = datetime.fromtimestamp(world.clock.now(), UTC)
         html = ENGINE.get_template(name).render(
@@ -48,6 +50,7 @@ def pages(world: World, carrier: Carrier, gateway: StripeDoor) -> list[HTTPRoute
             numbers=MAGIC.items(),
             cards=CARDS.values(),
             accounts=BANK_ACCOUNTS.values(),
+            paypal_accounts=ACCOUNTS.values(),
             request_faults=[fault for fault in Fault if fault not in ON_CALLBACKS],
             callback_faults=[fault for fault in Fault if fault in ON_CALLBACKS],
             account=credentials.twilio_account_sid,
@@ -117,13 +120,42 @@ def pages(world: World, carrier: Carrier, gateway: StripeDoor) -> list[HTTPRoute
         back = back or _return_address(gateway.store.inner(intent_id).get("return_url"), intent, passed=passed)
         return Redirect(back, status_code=303) if back else page("authenticate.html", intent=intent, amount="")
 
+    @get("/paypal/approve/{thing_id:str}")
+    async def paypal_page(thing_id: str) -> Response[str]:
+        inner = gateway.store.inner(thing_id)
+        if not inner:
+            raise NotFoundException()
+        chosen = [ACCOUNTS[inner["email"]]] if inner.get("email") in ACCOUNTS else list(ACCOUNTS.values())
+        return page("paypal.html", accounts=chosen, back=inner.get("cancel_url") or inner["return_url"])
+
+    @post("/paypal/approve/{thing_id:str}")
+    async def paypal_approved(thing_id: str, data: Form) -> Response[Any]:
+        with world.log.transaction():
+            try:
+                return Redirect(paypal.approve(thing_id, data.get("email", "")), status_code=303)
+            except PayPalError as error:
+                raise NotFoundException(str(error)) from error
+
     @get("/static/{name:str}")
     async def static(name: str) -> Response[bytes]:
         if name not in STATIC:
             raise NotFoundException()
         return Response((HERE / "static" / name).read_bytes(), media_type=STATIC[name], headers={"cache-control": "max-age=60"})
 
-    return [index, move_clock, street, phone, answer, checkout, save_card, bank, authenticated, static]
+    return [
+        index,
+        move_clock,
+        street,
+        phone,
+        answer,
+        checkout,
+        save_card,
+        bank,
+        authenticated,
+        paypal_page,
+        paypal_approved,
+        static,
+    ]
 
 
 def _found(find: Callable[..., dict[str, Any]], *names: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class CardForm(forms.Form):
     def __init__(self, *args: Any, cards: list[PaymentMethod], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cards = {public_ids().encode("PM", card.id): card for card in cards}
-        self.fields["card"].choices = [(key, name_of(card)) for key, card in self.cards.items()]  # type: ignore[attr-defined]
+        self.fields["card"].choices = [(key, card.name) for key, card in self.cards.items()]  # type: ignore[attr-defined]
 
     def clean_card(self) -> PaymentMethod:
         return self.cards[self.cleaned_data["card"]]
@@ -239,11 +239,6 @@ def _way_back_of(request: HttpRequest, top_up_id: int) -> str:
 def reason_of(bought: Bought) -> str:
     """Why it failed, in words; empty unless it did."""
     return words_of(bought.payment.failure_code) if bought.payment.state == PaymentState.DECLINED else ""
-
-
-def name_of(card: PaymentMethod) -> str:
-    """ "Visa •••• 4242"."""
-    return f"{card.brand.replace('_', ' ').title()} •••• {card.last4}"
 
 
 def figures_of(customer_id: int) -> Figures:

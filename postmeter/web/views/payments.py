@@ -1,8 +1,10 @@
-"""Payment methods and the history of payments (S-011, S-110, S-137). Cards are typed in on the gateway's page only."""
+"""Payment methods and the history of payments (S-011, S-110, S-137, S-140). Cards are typed in on the gateway's page only."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
@@ -22,7 +24,6 @@ from postmeter.topups import queries as topups
 from postmeter.web import cursors, session
 from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.stepup import confirmed_person
-from postmeter.web.views.credit import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _rows(cards: list[PaymentMethod], pressed: str, now: datetime) -> list[Row]:
             focus = "down" if position == 1 else "up"
         state = health(card, now=now)
         left = timeuntil(card.cooling_until, now) if card.cooling_until and state is Health.COOLING else ""
-        rows.append(Row(card, name_of(card), position, position == last, card is primary, state, left, focus))
+        rows.append(Row(card, card.name, position, position == last, card is primary, state, left, focus))
     return rows
 
 
@@ -81,7 +82,7 @@ def auto_charge(request: MemberRequest, method_id: int) -> HttpResponse:
     card = operations.set_auto_charge(
         customer_id=request.seat.customer_id, method_id=method_id, on=on, now=timezone.now(), actor=request.actor
     )
-    messages.success(request, f"{name_of(card)} {'may' if on else 'will not'} be charged automatically.")
+    messages.success(request, f"{card.name} {'may' if on else 'will not'} be charged automatically.")
     return redirect("payments")
 
 
@@ -98,7 +99,7 @@ def move(request: MemberRequest, method_id: int) -> HttpResponse:
     except BadInput as refusal:
         messages.warning(request, str(refusal))
         return redirect("payments")
-    messages.success(request, f"{name_of(rows[position - 1])} is now {position} of {len(rows)}.")
+    messages.success(request, f"{rows[position - 1].name} is now {position} of {len(rows)}.")
     way = "up" if way == "up" else "down"
     return redirect(f"{reverse('payments')}?pressed={way}-{position}")
 
@@ -117,16 +118,38 @@ def arrange(request: MemberRequest) -> HttpResponse:
     return redirect("payments")
 
 
+KINDS = {
+    "card": "Card: charged at once",
+    "bank_debit": "US bank account: the money arrives after up to four working days",
+    "paypal": "PayPal: charged at once, unless PayPal takes it from your bank",
+}
+
+
+class KindForm(forms.Form):
+    """What is to be added; a choice only where the operator offers more than cards."""
+
+    kind = forms.ChoiceField(
+        label="What would you like to add?", widget=forms.RadioSelect, error_messages={"required": "Choose one of these."}
+    )
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.fields["kind"].choices = [(kind, KINDS[kind]) for kind in settings.PAYMENT_KINDS]  # type: ignore[attr-defined]
+
+
 @member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
 @confirmed_person
 def add_card(request: MemberRequest) -> HttpResponse:
-    """GET /payments/cards/add/?next=: says what follows. POST: leads to the gateway's hosted page."""
-    if request.method != "POST":
-        return render(request, "web/card_add.html", {"next": session.way_back(request, "")})
+    """GET /payments/cards/add/?next=: asks what to add and says what follows. POST: leads to the gateway's hosted page."""
+    form = KindForm(request.POST or None, initial={"kind": settings.PAYMENT_KINDS[0]})
+    if request.method != "POST" or not form.is_valid():
+        shown = {"form": form, "next": session.way_back(request, ""), "one": len(settings.PAYMENT_KINDS) == 1}
+        return render(request, "web/card_add.html", shown, status=422 if form.errors else 200)
     request.session[_AFTER_CARD] = session.way_back(request, "")
     try:
         _, page = operations.start_setup(
             customer_id=request.seat.customer_id,
+            kind=form.cleaned_data["kind"],
             actor=request.actor,
             success_url=f"{settings.PUBLIC_URL}/payments/cards/SETUP/done/",
             cancel_url=settings.PUBLIC_URL + reverse("card-cancelled"),
@@ -149,9 +172,9 @@ def card_done(request: MemberRequest, setup_id: int) -> HttpResponse:
         messages.warning(request, str(refusal))
         return redirect("payments")
     if card is None:
-        messages.warning(request, "No card was added: the card page was not finished.")
+        messages.warning(request, "Nothing was added: the page was not finished.")
         return redirect("payments")
-    messages.success(request, f"{name_of(card)} was added. {_what_next(card)}")
+    messages.success(request, f"{card.name} was added. {_what_next(card)}")
     return redirect(request.session.pop(_AFTER_CARD, "") or "payments")
 
 
@@ -163,7 +186,7 @@ def _what_next(card: PaymentMethod) -> str:
 @member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
 def card_cancelled(request: MemberRequest) -> HttpResponse:
     """GET /payments/cards/cancelled/: back from the hosted page without a card."""
-    messages.info(request, "No card was added.")
+    messages.info(request, "Nothing was added.")
     return redirect(request.session.pop(_AFTER_CARD, "") or "payments")
 
 
@@ -174,11 +197,11 @@ def remove_card(request: MemberRequest, method_id: int) -> HttpResponse:
     if request.method != "POST":
         card = queries.method(customer_id=customer_id, method_id=method_id)
         last = len(queries.methods(customer_id=customer_id)) == 1
-        return render(request, "web/card_remove.html", {"card": card, "name": name_of(card), "last": last})
+        return render(request, "web/card_remove.html", {"card": card, "name": card.name, "last": last})
     try:
         operations.remove_method(customer_id=customer_id, method_id=method_id, now=timezone.now(), actor=request.actor)
     except Refusal as refusal:
         messages.warning(request, str(refusal))
     else:
-        messages.success(request, "The card was removed. It will not be charged again.")
+        messages.success(request, "It was removed and will not be charged again.")
     return redirect("payments")

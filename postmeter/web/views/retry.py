@@ -17,7 +17,7 @@ from postmeter.topups.retry import AlreadyFull
 from postmeter.web import session
 from postmeter.web.forms import add_refusal
 from postmeter.web.session import MemberRequest, member_page
-from postmeter.web.views.credit import CardForm, after_purchase, figures_of, keep_way_back, name_of, reason_of
+from postmeter.web.views.credit import CardForm, after_purchase, figures_of, keep_way_back, reason_of
 
 
 @member_page(permission=permissions.BUY)
@@ -57,7 +57,7 @@ def retry(request: MemberRequest, top_up_id: int) -> HttpResponse:
         "bought": bought,
         "form": form,
         "unit": bought.top_up.unit,
-        "failed_card": name_of(bought.method),
+        "failed_card": bought.method.name,
         "reason": reason_of(bought),
         "full": topups.full_words(customer_id=customer_id, top_up_id=top_up_id),
         "before": before,
