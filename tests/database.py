@@ -29,6 +29,7 @@ os.environ.pop("DATABASE_URL", None)
 os.environ.update(
     POSTMETER_APP_PASSWORD="app-password",
     POSTMETER_WORKER_PASSWORD="worker-password",
+    POSTMETER_OPERATOR_PASSWORD="operator-password",
     POSTMETER_SECRET_KEY="a key for tests",
     POSTMETER_ID_KEY="00112233445566778899aabbccddeeff",
     POSTMETER_PUBLIC_URL="http://127.0.0.1:18999",
@@ -61,7 +62,7 @@ def new_database(owner: str, name: str) -> str:
     address = database(owner.rsplit("/", 1)[0] + f"/{name}")
     connection.settings_dict.update({key: address[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
     settings.DATABASES["default"]["NAME"] = name
-    bring_up_to_date(app_password="app-password", worker_password="worker-password")
+    bring_up_to_date(app_password="app-password", worker_password="worker-password", operator_password="operator-password")
     Seller.objects.create(
         id=1,
         name="Northlight Messaging Pty Ltd",

@@ -34,6 +34,6 @@ def _started(home: Home) -> dict[str, str]:
         )
     server = EmbeddedPostgres(home.path)
     atexit.register(server.stop)
-    setting = Setting(home, port=8000, simulator_port=8001, owner_url=server.start())
+    setting = Setting(home, port=8000, simulator_port=8001, console_port=8002, owner_url=server.start())
     environment = worker_environment(setting)
     return {name: value for name, value in environment.items() if name.startswith("POSTMETER_")}

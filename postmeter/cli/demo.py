@@ -197,9 +197,9 @@ def _instance(console: Console, *, keep: bool) -> Iterator[Instance]:
         name for name in os.environ if name.startswith("POSTMETER_") and name.endswith(("_URL", "_PASSWORD", "_HOME", "_PORT"))
     ]:
         del os.environ[name]
-    port, simulator_port = free_port(), free_port()
+    port, simulator_port, console_port = (free_port() for _ in range(3))
     say: Callable[[str], None] = lambda sentence: console.print(f"  {sentence}")  # noqa: E731
-    instance = Instance(home, port=port, simulator_port=simulator_port, say=say)
+    instance = Instance(home, port=port, simulator_port=simulator_port, console_port=console_port, say=say)
     try:
         instance.start()
         os.environ.update(

@@ -46,6 +46,9 @@ PEOPLE = [
 ]
 
 
+MANAGER = "manager@demo.example"
+
+
 def load_once() -> bool:
     """Make the demo unless there is a customer already. Logins go to `demo.json` in POSTMETER_HOME."""
     with scope.every_customer():
@@ -99,6 +102,9 @@ def load() -> int:
             customers.add_member(
                 customer_id=customer.id, email=email, name=name, roles=roles, now=now, actor="operator", password=password
             )
+    manager = customers.appoint(email=MANAGER, name="Avery Nakamura")
+    manager.set_password(password)
+    manager.save()
     _write_logins(password)
     return customer.id
 
@@ -114,7 +120,6 @@ def _write_logins(password: str) -> None:
     home = Path(settings.HOME)
     home.mkdir(parents=True, exist_ok=True)
     path = home / "demo.json"
-    path.write_text(
-        json.dumps([{"email": email, "password": password, "role": Role(roles[0]).label} for email, _, roles in PEOPLE], indent=2)
-    )
+    people = [(email, Role(roles[0]).label) for email, _, roles in PEOPLE] + [(MANAGER, "Account manager")]
+    path.write_text(json.dumps([{"email": email, "password": password, "role": role} for email, role in people], indent=2))
     path.chmod(0o600)

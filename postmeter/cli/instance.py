@@ -4,6 +4,7 @@ database    the embedded PostgreSQL, or the one that DATABASE_URL names
 prepare     roles, migrations, partitions, demo data; ends before the others start
 simulator   carrier, payment gateway and street of phones
 worker      dispatch, relay, jobs
+console     the operator's pages, on an address of their own
 web         pages, API and callbacks on one address
 """
 
@@ -49,13 +50,14 @@ class Instance:
         *,
         port: int,
         simulator_port: int,
+        console_port: int,
         database_url: str | None = None,
         say: Say,
         programs: Callable[[Setting], list[Program]] = programs_of,
         preparation: Callable[[Setting], Program] = preparation_of,
     ) -> None:
         self.home = Home(home)
-        self.setting = Setting(self.home, port, simulator_port, database_url or "")
+        self.setting = Setting(self.home, port, simulator_port, console_port, database_url or "")
         self.say = say
         self.children: list[Child] = []
         self._programs = programs
@@ -74,6 +76,7 @@ class Instance:
             self._held.enter_context(exclusive(self.home.lock, self.home.path))
             require_free(self.setting.port, "POSTMETER_PORT")
             require_free(self.setting.simulator_port, "POSTMETER_SIMULATOR_PORT")
+            require_free(self.setting.console_port, "POSTMETER_CONSOLE_PORT")
             self._start_database()
             self._prepare()
             for program in self._programs(self.setting):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import click
 
 
-def bring_up_to_date(*, app_password: str, worker_password: str) -> None:
+def bring_up_to_date(*, app_password: str, worker_password: str, operator_password: str = "") -> None:
     """Roles, migrations and the partitions of the coming weeks, with the owner's login (Django's default connection)."""
     from django.core.management import call_command
     from django.db import connection
@@ -20,6 +20,7 @@ def bring_up_to_date(*, app_password: str, worker_password: str) -> None:
         database=str(connection.settings_dict["NAME"]),
         app_password=app_password,
         worker_password=worker_password,
+        operator_password=operator_password,
     )
     call_command("migrate", interactive=False, verbosity=0)
     with connection.cursor() as cursor:
@@ -39,7 +40,11 @@ def command(demo: bool) -> None:
     import django
 
     django.setup()
-    bring_up_to_date(app_password=os.environ["POSTMETER_APP_PASSWORD"], worker_password=os.environ["POSTMETER_WORKER_PASSWORD"])
+    bring_up_to_date(
+        app_password=os.environ["POSTMETER_APP_PASSWORD"],
+        worker_password=os.environ["POSTMETER_WORKER_PASSWORD"],
+        operator_password=os.environ.get("POSTMETER_OPERATOR_PASSWORD", ""),
+    )
     if demo:
         from postmeter.cli.demo_data import load_once
 

@@ -20,6 +20,7 @@ OURS_ALONE = {
     "POSTMETER_DATABASE_URL",
     "POSTMETER_APP_PASSWORD",
     "POSTMETER_WORKER_PASSWORD",
+    "POSTMETER_OPERATOR_PASSWORD",
 }
 
 
@@ -30,11 +31,16 @@ class Setting:
     home: Home
     port: int
     simulator_port: int
+    console_port: int
     owner_url: str
 
     @property
     def url(self) -> str:
         return os.environ.get("POSTMETER_PUBLIC_URL") or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def console_url(self) -> str:
+        return os.environ.get("POSTMETER_CONSOLE_URL") or f"http://127.0.0.1:{self.console_port}"
 
     @property
     def simulator_url(self) -> str:
@@ -48,6 +54,7 @@ def preparation_of(setting: Setting) -> Program:
         "POSTMETER_OWNER_DATABASE_URL": setting.owner_url,
         "POSTMETER_APP_PASSWORD": secrets["POSTMETER_APP_PASSWORD"],
         "POSTMETER_WORKER_PASSWORD": secrets["POSTMETER_WORKER_PASSWORD"],
+        "POSTMETER_OPERATOR_PASSWORD": secrets["POSTMETER_OPERATOR_PASSWORD"],
     }
     return Program("prepare", [sys.executable, "-m", "postmeter.cli", "prepare"], environment)
 
@@ -55,8 +62,10 @@ def preparation_of(setting: Setting) -> Program:
 def programs_of(setting: Setting) -> list[Program]:
     """In the order of their start; they stop the other way round: first no new work, then what is under way, then the carrier."""
     python = [sys.executable, "-m"]
-    granian = [*python, "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(setting.port), "--no-ws"]
-    granian += ["--workers", "1", "--workers-kill-timeout", "8", "--log-level", "warning", "postmeter.config.asgi:application"]
+    granian = [*python, "granian", "--interface", "asgi", "--host", "127.0.0.1", "--no-ws"]
+    granian += ["--workers", "1", "--workers-kill-timeout", "8", "--log-level", "warning"]
+    web = [*granian, "--port", str(setting.port), "postmeter.config.asgi:application"]
+    console = [*granian, "--port", str(setting.console_port), "postmeter.config.console:application"]
     simulator = [*python, "postmeter.simulator", "--port", str(setting.simulator_port)]
     simulator += ["--data", str(setting.home.path / "simulator")]
     simulator += ["--stripe-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/stripe"]
@@ -65,7 +74,8 @@ def programs_of(setting: Setting) -> list[Program]:
     return [
         Program("simulator", simulator, _simulator_environment(setting), patience_seconds=5),
         Program("worker", [*python, "postmeter.config.worker"], worker_environment(setting), patience_seconds=40),
-        Program("web", granian, _web_environment(setting), patience_seconds=10),
+        Program("console", console, _console_environment(setting), patience_seconds=10),
+        Program("web", web, _web_environment(setting), patience_seconds=10),
     ]
 
 
@@ -77,6 +87,11 @@ def worker_environment(setting: Setting) -> dict[str, str]:
 def _web_environment(setting: Setting) -> dict[str, str]:
     password = setting.home.secrets()["POSTMETER_APP_PASSWORD"]
     return _common(setting) | {"POSTMETER_DATABASE_URL": login(setting.owner_url, "app", password)}
+
+
+def _console_environment(setting: Setting) -> dict[str, str]:
+    password = setting.home.secrets()["POSTMETER_OPERATOR_PASSWORD"]
+    return _common(setting) | {"POSTMETER_DATABASE_URL": login(setting.owner_url, "operator", password)}
 
 
 def _simulator_environment(setting: Setting) -> dict[str, str]:
@@ -104,6 +119,7 @@ def _common(setting: Setting) -> dict[str, str]:
         "POSTMETER_PORT": str(setting.port),
         "POSTMETER_SIMULATOR_PORT": str(setting.simulator_port),
         "POSTMETER_SIMULATOR_URL": setting.simulator_url,
+        "POSTMETER_CONSOLE_URL": setting.console_url,
         "POSTMETER_PUBLIC_URL": setting.url,
     }
 

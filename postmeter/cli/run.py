@@ -79,6 +79,7 @@ def run(
         home_of(environment),
         port=port,
         simulator_port=_port(environment, "POSTMETER_SIMULATOR_PORT", port + 1),
+        console_port=_port(environment, "POSTMETER_CONSOLE_PORT", port + 2),
         database_url=environment.get("DATABASE_URL"),
         say=say,
         programs=programs,
@@ -107,6 +108,7 @@ def panel_of(instance: Instance, seconds: float) -> Panel:
     table.add_column(overflow="fold")
     table.add_row("Pages", instance.setting.url)
     table.add_row("API", f"{instance.setting.url}/v1/docs")
+    table.add_row("Operator's pages", instance.setting.console_url)
     table.add_row("Street of phones", f"{instance.setting.simulator_url}/street")
     for login in _demo_logins(instance.home.demo_logins):
         table.add_row(str(login["role"]), f"{login['email']}   password  {login['password']}")

@@ -25,6 +25,8 @@ REACTIONS = {
     "automation.failed": [notifications.tell_of_automation],
     "automation.paused": [notifications.tell_of_automation],
     "batch.stopped": [],
+    "breaker.closed": [topups.tell_of_breaker],
+    "breaker.opened": [topups.tell_of_breaker],
     "bill.issued": [notifications.tell_of_bill],
     "bill.settled": [terms.follow_bills],
     "change_request.approved": [notifications.tell_of_terms],
@@ -38,6 +40,7 @@ REACTIONS = {
     "customer.created": [],
     "customer.details_changed": [],
     "customer.messaging_switched": [],
+    "customer.plan_changed": [],
     "customer.reinstated": [notifications.tell_of_terms],
     "customer.suspended": [notifications.tell_of_terms],
     "grant.expired": [],
@@ -84,4 +87,5 @@ REACTIONS = {
     "wallet.limit_changed": [],
     "wallet.opened": [notifications.open_alerts],
     "wire.credited": [],
+    "wire.dismissed": [],
 }

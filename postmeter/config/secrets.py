@@ -11,7 +11,6 @@ from django.conf import settings
 from postmeter.payments.gateways import KINDS
 from postmeter.simulator.settings import DEMO
 
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 OURS = {
     "POSTMETER_SECRET_KEY": "python -c 'import secrets; print(secrets.token_urlsafe(48))'",
     "POSTMETER_ID_KEY": "python -c 'import secrets; print(secrets.token_hex(16))'",
@@ -51,4 +50,4 @@ def refuse_without() -> None:
 def _is_simulator(address: str) -> bool:
     """Whether it is on this machine or where POSTMETER_SIMULATOR_URL says: there, credit and messages are play."""
     place = urlsplit(address)
-    return place.hostname in LOOPBACK or place.netloc == urlsplit(settings.SIMULATOR_URL).netloc
+    return place.hostname in settings.LOOPBACK or place.netloc == urlsplit(settings.SIMULATOR_URL).netloc

@@ -6,10 +6,13 @@
 | POSTMETER_OWNER_DATABASE_URL | the owner's login: only `postmeter prepare` and tests use it |
 | POSTMETER_SECRET_KEY, POSTMETER_ID_KEY | signing key; 32 hex digits that encrypt public ids |
 | POSTMETER_PUBLIC_URL | where people and providers reach us |
+| POSTMETER_CONSOLE, POSTMETER_CONSOLE_URL | 1 in the process of the operator's pages; where these are reached |
 | POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
 | POSTMETER_HOME | data of this install |
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_*, POSTMETER_PAYPAL_* | credentials and base addresses; the simulator's by default |
 | POSTMETER_PAYMENT_KINDS | what customers may pay with, by commas: card (the default), bank_debit (in the US), paypal |
+| POSTMETER_AUTOMATIC_PER_HOUR | automatic charges of all customers in an hour, above which all are stopped; 1000 |
+| POSTMETER_OPERATOR_EMAIL | who is told when that happens; by default who invoices come from |
 | POSTMETER_ADJUSTMENT_ALONE | whole units of currency that one account manager may give or take alone; 100 |
 | POSTMETER_EMAIL_URL | smtp://user:password@host:port or file:///folder |
 """
@@ -28,6 +31,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ADJUSTMENT_ALONE_MICROS = int(os.environ.get("POSTMETER_ADJUSTMENT_ALONE", "100")) * 1_000_000  # above it two people decide
 HOME = Path(os.environ.get("POSTMETER_HOME", REPOSITORY / ".postmeter"))
 PUBLIC_URL = os.environ.get("POSTMETER_PUBLIC_URL", f"http://127.0.0.1:{os.environ.get('POSTMETER_PORT', '8000')}").rstrip("/")
+# The operator's pages are a process of their own (config/console.py), at an address of their own.
+CONSOLE = os.environ.get("POSTMETER_CONSOLE") == "1"
+CONSOLE_URL = os.environ.get(
+    "POSTMETER_CONSOLE_URL", f"http://127.0.0.1:{os.environ.get('POSTMETER_CONSOLE_PORT', '8002')}"
+).rstrip("/")
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+OWN_URL = CONSOLE_URL if CONSOLE else PUBLIC_URL
 DEBUG = os.environ.get("POSTMETER_DEBUG") == "1"
 # Chance where nothing was told: no value is published, and a process that serves refuses to start (config/secrets.py).
 SECRET_KEY = os.environ.get("POSTMETER_SECRET_KEY") or secrets.token_urlsafe()
@@ -114,10 +124,10 @@ TEMPLATES = [
     }
 ]
 
-ROOT_URLCONF = "postmeter.config.urls"
+ROOT_URLCONF = "postmeter.config.console_urls" if CONSOLE else "postmeter.config.urls"
 ASGI_APPLICATION = "postmeter.config.asgi.application"
-ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "127.0.0.1", "127.0.0.1", "localhost"]
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+ALLOWED_HOSTS = [urlsplit(OWN_URL).hostname or "127.0.0.1", "127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = [OWN_URL]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
@@ -154,14 +164,16 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Postmeter"
 MFA_FORMS = {"add_webauthn": "postmeter.customers.signin.AddKeyForm"}
 # Browsers allow passkeys on plain http for localhost only; this is what lets one try them there.
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = PUBLIC_URL.startswith("http://")
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = OWN_URL.startswith("http://")
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
+# Cookies do not know ports: without names of their own the two would sign each other out on one machine.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("console_session", "console_csrf") if CONSOLE else ("sessionid", "csrftoken")
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_IDLE_SECONDS = 30 * 60
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = OWN_URL.startswith("https://")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # a whole request, counted as it arrives (web.bodies); a list may have 5 MB
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -186,6 +198,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", 
 _email = urlsplit(os.environ.get("POSTMETER_EMAIL_URL") or f"file://{HOME / 'mail'}")
 DEFAULT_FROM_EMAIL = os.environ.get("POSTMETER_EMAIL_FROM", "Postmeter <billing@postmeter.example>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+OPERATOR_EMAIL = os.environ.get("POSTMETER_OPERATOR_EMAIL") or DEFAULT_FROM_EMAIL
 if _email.scheme == "file":
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = _email.path
@@ -219,6 +232,9 @@ PAYPAL = {
 }
 GATEWAYS = {"stripe": STRIPE, "paypal": PAYPAL}
 PAYMENT_KINDS = tuple(os.environ.get("POSTMETER_PAYMENT_KINDS", "card").split(","))
+AUTOMATIC_PER_HOUR = int(
+    os.environ.get("POSTMETER_AUTOMATIC_PER_HOUR", "1000")
+)  # automatic charges of all; more open the breaker
 SIMULATOR_URL = os.environ.get("POSTMETER_SIMULATOR_URL", _simulator)
 
 LOGGING = {

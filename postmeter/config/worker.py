@@ -35,7 +35,7 @@ from postmeter.statements import operations as statements  # noqa: E402
 from postmeter.statements import usage  # noqa: E402
 from postmeter.terms import agreement as terms  # noqa: E402
 from postmeter.terms import grants  # noqa: E402
-from postmeter.topups import automation, wires  # noqa: E402
+from postmeter.topups import automation, breaker, wires  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.wallets import allowances, sharing  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
@@ -43,7 +43,7 @@ from postmeter.web import uploads  # noqa: E402
 log = logging.getLogger("postmeter.worker")
 RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
 FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 3600.0, 6 * 3600.0
-WIRES_SECONDS = 60.0
+WIRES_SECONDS, BREAKER_SECONDS = 60.0, 60.0
 
 
 def defer(job: Any, customer_id: int, event_id: int) -> None:
@@ -61,6 +61,13 @@ def payments_round() -> int:
     return sum(
         topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments()
     )
+
+
+def breaker_round() -> int:
+    """Stop all automatic top-ups where money cannot be explained. Always 0: once a round is enough."""
+    close_old_connections()
+    breaker.look(now=timezone.now())
+    return 0
 
 
 def wires_round() -> int:
@@ -174,6 +181,7 @@ async def run() -> None:
         asyncio.create_task(_every(SWEEP_SECONDS, sweep, "sweep")),
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
         asyncio.create_task(_every(WIRES_SECONDS, sync_to_async(wires_round, thread_sensitive=False), "wires")),
+        asyncio.create_task(_every(BREAKER_SECONDS, sync_to_async(breaker_round, thread_sensitive=False), "breaker")),
         asyncio.create_task(_every(AUTOMATION_SECONDS, sync_to_async(automation_round, thread_sensitive=False), "automation")),
         asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),
         asyncio.create_task(_every(NOTICES_SECONDS, sync_to_async(notices_round, thread_sensitive=False), "notices")),

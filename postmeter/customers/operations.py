@@ -43,6 +43,7 @@ def create_customer(
     address: str = "",
     tax_id: str = "",
     plan: str = "standard",
+    actor: str = events.SYSTEM,
 ) -> Customer:
     """Open a customer whose texts come from `sender` (E.164). Raises BadInput with its field, Conflict for a number in use."""
     _must_be_zone(time_zone)
@@ -73,7 +74,7 @@ def create_customer(
                 SenderNumber(number=sender, customer_id=customer_id).save(force_insert=True)
         except IntegrityError:
             raise Conflict("This number is another customer's.", field="sender", remedy="Choose another number.") from None
-        events.record("customer.created", customer_id=customer_id, subject_id=customer_id, now=now)
+        events.record("customer.created", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor)
     return customer
 
 
@@ -218,6 +219,34 @@ def rename_person(*, user_id: int, name: str) -> None:
     if not name.strip() or len(name) > 200:
         raise BadInput("Write your name.", field="name", remedy="Up to 200 characters.")
     User.objects.filter(id=user_id).update(name=name.strip())
+
+
+def appoint(*, email: str, name: str) -> User:
+    """Make somebody an account manager: a person of the operator, who signs in on its pages. Raises BadInput."""
+    email, name = _email(email), _line(name, 200, field="name")
+    user = User.objects.filter(email=email).first() or User.objects.create_user(email, name=name)
+    user.is_account_manager, user.is_active = True, True
+    user.save()
+    return user
+
+
+def dismiss(*, email: str) -> User:
+    """Let an account manager be one no more: their sessions show them nothing from now on. Raises NotFound."""
+    user = User.objects.filter(email=email.strip().lower(), is_account_manager=True).first()
+    if user is None:
+        raise NotFound("There is no such account manager.")
+    user.is_account_manager = False
+    user.save()
+    return user
+
+
+@scoped
+def set_plan(*, customer_id: int, plan: str, now: datetime, actor: str) -> None:
+    """Let a customer pay by another plan's prices from now on; what is priced already keeps its price."""
+    Customer.objects.filter(id=customer_id).update(plan=plan)
+    events.record(
+        "customer.plan_changed", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data={"plan": plan}
+    )
 
 
 @scoped

@@ -1,8 +1,10 @@
 """Reads about customers, members and keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+from django.db.models import Q
 
 from postmeter.customers import keys, permissions
 from postmeter.customers.models import ApiKey, Customer, Member, SenderNumber, User
@@ -42,6 +44,30 @@ def every_customer() -> list[int]:
     """The ids of all customers, for rounds that serve each in turn."""
     with scope.every_customer():
         return list(Customer.objects.order_by("id").values_list("id", flat=True))
+
+
+def search(*, text: str = "", before: int | None = None, at_most: int = 50) -> list[Customer]:
+    """Customers whose number is `text` or whose name or address holds it, the newest first. Only who may see every customer."""
+    with scope.every_customer():
+        rows = Customer.objects.order_by("-id")
+        if text:
+            rows = rows.filter(
+                Q(number=int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1)
+                | Q(name__icontains=text)
+                | Q(email__icontains=text)
+            )
+        return list((rows.filter(id__lt=before) if before else rows)[:at_most])
+
+
+def named(*, customer_ids: Collection[int]) -> dict[int, Customer]:
+    """Customers by id. Only who may see every customer."""
+    with scope.every_customer():
+        return {row.id: row for row in Customer.objects.filter(id__in=customer_ids)}
+
+
+def account_managers() -> list[User]:
+    """The operator's staff."""
+    return list(User.objects.filter(is_account_manager=True, is_active=True).order_by("id"))
 
 
 @scoped

@@ -35,10 +35,14 @@ def invite(request: HttpRequest, *, email: str, customer: str, inviter: str) -> 
     get_adapter(request).send_mail("account/email/invitation", user.email, facts)
 
 
-def first_link(user: User) -> str:
-    """Where a person begins: signing in, or setting their first password (that link works for three days, once)."""
+def first_link(user: User, address: str = "") -> str:
+    """Where a person begins, at `address` (the customers' pages, if not said): signing in, or setting their first password.
+
+    That link works for three days, once.
+    """
+    address = address or settings.PUBLIC_URL
     if user.has_usable_password():
-        return f"{settings.PUBLIC_URL}{reverse('account_login')}"
+        return f"{address}{reverse('account_login')}"
     token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     key = {"uidb36": user_pk_to_url_str(user), "key": token}
-    return f"{settings.PUBLIC_URL}{reverse('account_reset_password_from_key', kwargs=key)}"
+    return f"{address}{reverse('account_reset_password_from_key', kwargs=key)}"

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from postmeter.db.roles import roles_of
 
+EVERYBODY = 0  # the customer_id of what belongs to all of them: a plan's prices, facts about the operator's own doings
 P = ParamSpec("P")
 R = TypeVar("R")
 

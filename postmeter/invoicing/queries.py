@@ -28,6 +28,13 @@ def invoices(*, customer_id: int, before: int | None = None, at_most: int = 50) 
     return list((rows.filter(id__lt=before) if before else rows)[:at_most])
 
 
+def latest(*, before: int | None = None, at_most: int = 50) -> list[Invoice]:
+    """Documents of all customers, the newest first. Only who may see every customer."""
+    with scope.every_customer():
+        rows = Invoice.objects.order_by("-id")
+        return list((rows.filter(id__lt=before) if before else rows)[:at_most])
+
+
 @scoped
 def credit_notes(*, customer_id: int, invoice_id: int) -> list[Invoice]:
     """What corrects this document, the oldest first."""

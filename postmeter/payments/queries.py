@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from postmeter.db import scope
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.payments.health import has_expired as has_expired
@@ -65,6 +66,13 @@ def due_to_ask(*, customer_id: int, now: datetime) -> list[Payment]:
     """
     rows = Payment.objects.filter(customer_id=customer_id, state__in=[str(s) for s in OPEN]).order_by("changed_at")
     return [row for row in rows if now - _last_heard(row) >= _pause(row)]
+
+
+def without_end(*, older_than: datetime, at_most: int = 200) -> list[Payment]:
+    """Payments of all customers that were begun before and have no end yet, the oldest first. Only who may see every customer."""
+    with scope.every_customer():
+        rows = Payment.objects.filter(state__in=[str(s) for s in OPEN], created_at__lt=older_than)
+        return list(rows.order_by("created_at")[:at_most])
 
 
 def _last_heard(payment: Payment) -> datetime:

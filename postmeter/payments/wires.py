@@ -13,7 +13,8 @@ from django.db.models import Q
 
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
-from postmeter.db.scope import scoped
+from postmeter.db.scope import EVERYBODY, scoped
+from postmeter.events import operations as events
 from postmeter.kit.money import MINOR_DIGITS
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.payments.gateways import NEVER
@@ -313,6 +314,8 @@ def dismiss(*, entry_id: int, reason: str, actor: str, now: datetime) -> BankEnt
     with scope.every_customer():
         entry = open_in_queue(locked(entry_id))
         decide(entry, "dismissed", reason=reason, actor=actor, now=now)
+        data = {"reason": entry.decision}
+        events.record("wire.dismissed", customer_id=EVERYBODY, subject_id=entry.id, now=now, actor=actor, data=data)
     return entry
 
 

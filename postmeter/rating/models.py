@@ -4,8 +4,6 @@ from django.db import models
 
 from postmeter.db.models import CustomerRow
 
-EVERYBODY = 0  # the customer_id of lists that belong to a plan instead of one customer
-
 
 class PriceList(CustomerRow):
     """The prices of a plan (`customer_id` 0) or of one customer."""

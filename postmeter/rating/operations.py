@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from postmeter.db import calls
+from postmeter.db.scope import EVERYBODY
 from postmeter.events import operations as events
 from postmeter.kit.refusals import BadInput
 from postmeter.rating import queries
-from postmeter.rating.models import EVERYBODY, PriceList, Rate
+from postmeter.rating.models import PriceList, Rate
 
 # Charged when a carrier took it, given back when the fault was on the carriers' side (A-50); by final status and class of error.
 USUAL_PAYABLE = {

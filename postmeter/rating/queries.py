@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from postmeter.db.scope import scoped
+from postmeter.db import scope
+from postmeter.db.scope import EVERYBODY, scoped
 from postmeter.kit.refusals import NotFound
-from postmeter.rating.models import EVERYBODY, PriceList, Rate
+from postmeter.rating.models import PriceList, Rate
 from postmeter.rating.price import ANY, PROVIDER_ACCEPTED, PayablePolicy, RateTable
 from postmeter.rating.price import Rate as PureRate
 
@@ -55,10 +56,21 @@ def plan_list(*, plan: str) -> PriceList | None:
     return PriceList.objects.filter(customer_id=EVERYBODY, plan=plan).order_by("-id").first()
 
 
+def plan_lists() -> list[PriceList]:
+    """The lists of all plans, by name. Only who may see every customer."""
+    with scope.every_customer():
+        return list(PriceList.objects.filter(customer_id=EVERYBODY).order_by("plan", "id"))
+
+
+@scoped
+def own_list(*, customer_id: int) -> PriceList | None:
+    """The customer's own list, or None where its plan's holds."""
+    return PriceList.objects.filter(customer_id=customer_id).order_by("-id").first()
+
+
 @scoped
 def price_list_of(*, customer_id: int, plan: str) -> PriceList:
-    own = PriceList.objects.filter(customer_id=customer_id).order_by("-id").first()
-    found = own or plan_list(plan=plan)
+    found = own_list(customer_id=customer_id) or plan_list(plan=plan)
     if found is None:
         raise NotFound("There is no price list for this plan.", remedy="Ask your account manager.")
     return found

@@ -5,12 +5,15 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from postmeter.customers import queries as customers
+from postmeter.db import scope
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.statements import months
 from postmeter.statements import queries as statements
 from postmeter.terms.models import Adjustment, Agreement, ChangeRequest, Grant
 from postmeter.wallets import queries as wallets
+
+MOST_WAITING = 500
 
 
 @scoped
@@ -70,6 +73,23 @@ def request(*, customer_id: int, request_id: int) -> ChangeRequest:
     if found is None:
         raise NotFound("There is no such request.")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for an account manager, the oldest first."""
+
+    requests: list[ChangeRequest]
+    adjustments: list[Adjustment]
+
+
+def waiting() -> Waiting:
+    """Of all customers. Only who may see every customer."""
+    with scope.every_customer():
+        return Waiting(
+            list(ChangeRequest.objects.filter(state="asked").order_by("id")[:MOST_WAITING]),
+            list(Adjustment.objects.filter(state="proposed").order_by("id")[:MOST_WAITING]),
+        )
 
 
 @scoped

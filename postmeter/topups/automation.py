@@ -20,11 +20,11 @@ from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.crash import crash_point
 from postmeter.kit.money import exact_minor, format_amount, from_minor, to_minor
-from postmeter.kit.refusals import BadInput, Conflict
+from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.ledger import queries as ledger
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.models import PaymentMethod
-from postmeter.topups import operations, queries
+from postmeter.topups import breaker, operations, queries
 from postmeter.topups.models import Automation, TopUp
 from postmeter.topups.operations import MINIMUM_MICROS
 from postmeter.wallets import operations as wallet_operations
@@ -33,6 +33,7 @@ from postmeter.wallets.models import Wallet
 
 STRIKES = 3  # A-34
 BACK_OFF = (timedelta(hours=1), timedelta(hours=12))  # after the first and the second strike
+BREAKER_PAUSE = timedelta(minutes=5)  # between looks whether it is closed again
 ACTOR = "system"
 WATCH = "top_up"
 SCHEDULED = ("weekly", "monthly")
@@ -167,6 +168,9 @@ def _intend(*, customer_id: int, wallet_id: int, now: datetime, trigger: int | N
         return None
     if automation.top_up_id or (automation.try_after and now < automation.try_after):
         return None
+    if breaker.standing():
+        _wait(automation, now + BREAKER_PAUSE)
+        return None
     over, opens_at = _over_cap(customer_id, wallet, automation, need.amount_micros, now)
     if over:
         _wait(automation, opens_at)
@@ -252,6 +256,21 @@ def stop(*, customer_id: int, wallet_id: int, reason: str, now: datetime) -> Non
     automation = _locked(customer_id, wallet_id)
     if automation and automation.enabled and not automation.paused_at:
         _pause(automation, reason, now)
+
+
+@scoped
+def start_again(*, customer_id: int, wallet_id: int, actor: str, now: datetime) -> None:
+    """A person lets a paused rule go on as it was set (A-34, S-106). Raises NotFound, and Conflict where it is not paused."""
+    automation = _locked(customer_id, wallet_id)
+    if automation is None:
+        raise NotFound("This wallet has no automatic top-up.")
+    if not automation.enabled or not automation.paused_at:
+        raise Conflict("It is not paused.", remedy="Look at the page anew.")
+    automation.strikes, automation.tried, automation.try_after = 0, [], None
+    automation.paused_at, automation.paused_for = None, ""
+    automation.save()
+    data = {"enabled": True, "started_again": True}
+    events.record("automation.changed", customer_id=customer_id, subject_id=wallet_id, now=now, actor=actor, data=data)
 
 
 @scoped

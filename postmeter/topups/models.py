@@ -1,6 +1,7 @@
 """Top-ups: buying credit."""
 
 from django.db import models
+from django.db.models.expressions import RawSQL
 
 from postmeter.db.models import CustomerRow
 
@@ -46,7 +47,8 @@ class TopUp(CustomerRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["customer_id", "wallet_id"], condition=models.Q(state="pending"), name="topups_topup_pending")
+            models.Index(fields=["customer_id", "wallet_id"], condition=models.Q(state="pending"), name="topups_topup_pending"),
+            models.Index(fields=["created_at"], condition=models.Q(automatic=True), name="topups_topup_automatic"),
         ]
 
 
@@ -100,6 +102,24 @@ class Reversal(CustomerRow):
             models.CheckConstraint(condition=models.Q(amount_micros__gt=0), name="topups_reversal_positive"),
         ]
         indexes = [models.Index(fields=["customer_id", "top_up_id"], name="topups_reversal_top_up")]
+
+
+class Breaker(models.Model):
+    """One time that automatic top-ups were stopped for everybody. Open while `closed_at` is empty. Every login may read it."""
+
+    id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
+    opened_at = models.DateTimeField()
+    opened_by = models.TextField()
+    reason = models.TextField()
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.TextField(blank=True, default="")
+    closed_because = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "topups_breaker"
+        constraints = [
+            models.UniqueConstraint(models.Value(1), condition=models.Q(closed_at=None), name="topups_breaker_one_open")
+        ]
 
 
 class Automation(CustomerRow):

@@ -21,7 +21,7 @@ from postmeter.payments import operations as payments
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.gateways import GatewayDown, Outcome
 from postmeter.payments.models import Payment
-from postmeter.payments.states import PaymentState
+from postmeter.payments.states import OPEN, PaymentState
 from postmeter.topups import bills
 from postmeter.topups.models import TopUp
 from postmeter.wallets import operations as wallet_operations
@@ -293,6 +293,13 @@ def _ask(payment: Payment, now: datetime) -> None:
         with suppress(payments.GatewayUnavailable):
             give_up(customer_id=customer_id, top_up_id=top_up_id, now=now)
     else:
+        _look(payment, now)
+
+
+def look(*, customer_id: int, payment_id: int, now: datetime) -> None:
+    """Ask the gateway what it has of a payment, and write it; charges nobody. Nothing happens where it does not answer."""
+    payment = payment_queries.payment(customer_id=customer_id, payment_id=payment_id)
+    if payment.state in OPEN:
         _look(payment, now)
 
 

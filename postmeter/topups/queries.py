@@ -8,13 +8,14 @@ from uuid import UUID
 
 from django.db.models import Sum
 
+from postmeter.db import scope
 from postmeter.db.scope import scoped
 from postmeter.invoicing import queries as invoicing
 from postmeter.invoicing.models import Invoice
 from postmeter.kit.refusals import NotFound
 from postmeter.payments import queries as payments
 from postmeter.payments.models import Payment, PaymentMethod
-from postmeter.topups.models import Automation, Reversal, TopUp
+from postmeter.topups.models import Automation, Bill, Reversal, TopUp
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
 
@@ -92,6 +93,18 @@ def automatic(*, customer_id: int, wallet_id: int, now: datetime) -> Automatic |
 def any_paused(*, customer_id: int) -> bool:
     """Whether an automatic top-up of this customer waits for a person."""
     return Automation.objects.filter(customer_id=customer_id, enabled=True, paused_at__isnull=False).exists()
+
+
+def paused() -> list[Automation]:
+    """The rules of all customers that wait for a person, the longest first. Only who may see every customer."""
+    with scope.every_customer():
+        return list(Automation.objects.filter(enabled=True, paused_at__isnull=False).order_by("paused_at")[:500])
+
+
+def unpaid_bills() -> list[Bill]:
+    """Of all customers, the longest due first. Only who may see every customer."""
+    with scope.every_customer():
+        return list(Bill.objects.filter(state="open").order_by("due_on", "id")[:500])
 
 
 @scoped

@@ -4,7 +4,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from postmeter.events import queries as events
-from postmeter.topups import automation
+from postmeter.topups import automation, breaker
 
 
 @app.task(queue="money", pass_context=False)
@@ -12,6 +12,12 @@ def react(*, customer_id: int, event_id: int, **later: object) -> None:
     """A wallet fell below what is watched for, or its rule was saved while it was below: then the charge was agreed to."""
     event = events.event(customer_id=customer_id, event_id=event_id)
     automation.react(customer_id=customer_id, wallet_id=event.subject_id, now=timezone.now(), trigger=event_id)
+
+
+@app.task(queue="mail", pass_context=False)
+def tell_of_breaker(*, customer_id: int, event_id: int, **later: object) -> None:
+    """Automatic top-ups were stopped for everybody, or go on."""
+    breaker.tell(event_id=event_id)
 
 
 @app.task(queue="money", pass_context=False)

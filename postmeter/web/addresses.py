@@ -1,11 +1,13 @@
 """Public ids in addresses: `path("messages/<SM:message_id>/", …)` gives the view the id as an integer; anything else is a 404."""
 
+from functools import cache
+
 from django.urls import register_converter
 
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.refusals import NotFound
 
-PREFIXES = ("CU", "SM", "BA", "QU", "WA", "TU", "PM", "PY", "IN", "KE", "MB", "PL", "LE", "UP", "CS", "BI", "CR", "GR")
+PREFIXES = ("CU", "SM", "BA", "QU", "WA", "TU", "PM", "PY", "IN", "KE", "MB", "PL", "LE", "UP", "CS", "BI", "CR", "GR", "AD")
 
 
 def _converter(prefix: str) -> type:
@@ -24,6 +26,8 @@ def _converter(prefix: str) -> type:
     return PublicId
 
 
+@cache
 def register() -> None:
+    """Once in a process, however many lists of addresses ask for it."""
     for prefix in PREFIXES:
         register_converter(_converter(prefix), prefix)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
@@ -59,6 +60,15 @@ NAVIGATION = (
         ),
     ),
 )
+CONSOLE_NAVIGATION = (
+    Entry("What waits", "console", "overview"),
+    Entry("Customers", "console-customers", "members"),
+    Entry("Bank transfers", "console-wires", "download"),
+    Entry("Money", "console-money", "credit"),
+    Entry("Invoices", "console-invoices", "invoice"),
+    Entry("Prices", "console-prices", "prices"),
+    Entry("Log", "console-log", "clock"),
+)
 MEMBER_MENU = (
     Entry("Manage SMS Credits", "accounts", "credit", permissions.READ_BALANCE),
     Entry("My Details", "details", "settings"),
@@ -70,6 +80,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     """What `base.html` names, and `seat` and `customer`; `figures` are the pool's."""
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {"version": _version()}
+    if django_settings.CONSOLE:
+        return {"version": _version(), "navigation": _links(CONSOLE_NAVIGATION, request.path)}
     seat = session.seat_of(request)
     if seat is None:
         return {"version": _version(), "member_menu": _choices(request)}
@@ -110,6 +122,15 @@ def address_of(entry: Entry, seat: Seat) -> str:
         return reverse(entry.name)
     except NoReverseMatch:
         return ""
+
+
+def _links(entries: tuple[Entry, ...], path: str) -> list[dict[str, Any]]:
+    """For who may open all of them."""
+    found = [(entry, reverse(entry.name)) for entry in entries]
+    return [
+        {"label": entry.label, "url": url, "icon": entry.icon, "current": path == url or (url != "/" and path.startswith(url))}
+        for entry, url in found
+    ]
 
 
 def _entries(entries: tuple[Entry, ...], seat: Seat, path: str) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ def make(home: Path) -> Iterator[Make]:
         settings: dict[str, object] = {
             "port": free_port(),
             "simulator_port": free_port(),
+            "console_port": free_port(),
             "say": said.append,
             "programs": small_house.programs,
             "preparation": small_house.preparation,
@@ -129,7 +130,10 @@ class TestRunning:
             make().start()
         assert first.is_ready()
 
-    @pytest.mark.parametrize(("which", "variable"), [("port", "POSTMETER_PORT"), ("simulator_port", "POSTMETER_SIMULATOR_PORT")])
+    @pytest.mark.parametrize(
+        ("which", "variable"),
+        [("port", "POSTMETER_PORT"), ("simulator_port", "POSTMETER_SIMULATOR_PORT"), ("console_port", "POSTMETER_CONSOLE_PORT")],
+    )
     def test_a_port_in_use_is_named_with_what_to_set(
         self, make: Make, monkeypatch: pytest.MonkeyPatch, which: str, variable: str
     ) -> None:

@@ -22,7 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    ports = {"POSTMETER_PORT": str(free_port()), "POSTMETER_SIMULATOR_PORT": str(free_port())}
+    names = ("POSTMETER_PORT", "POSTMETER_SIMULATOR_PORT", "POSTMETER_CONSOLE_PORT")
+    ports = {name: str(free_port()) for name in names}
     return {**os.environ, **ports, "POSTMETER_HOME": str(home), **more}
 
 
@@ -140,7 +141,7 @@ def test_the_books_of_a_stopped_instance_can_be_verified(home: Path) -> None:
     house = Home(home)
     house.make()
     with EmbeddedPostgres(home, durable=False) as server:
-        program = preparation_of(Setting(house, 8000, 8001, server.url))
+        program = preparation_of(Setting(house, 8000, 8001, 8002, server.url))
         subprocess.run(program.command, env=program.environment, cwd=REPOSITORY, check=True)
     done = TestTheCommand().postmeter(home, "verify", "--json")
     assert done.returncode == 0, done.stderr

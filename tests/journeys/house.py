@@ -65,6 +65,7 @@ class House:
             "public": settings.PUBLIC_URL,
             "twilio": settings.TWILIO["base_url"],
             "stripe": settings.STRIPE["base_url"],
+            "paypal": settings.PAYPAL["base_url"],
         }
         forget_connections()
         self.owner = new_database(self._server, self._name)
@@ -83,7 +84,8 @@ class House:
         connection.settings_dict.update(self._before["database"])
         settings.DATABASES["default"]["NAME"] = self._before["name"]
         settings.PUBLIC_URL = self._before["public"]
-        settings.TWILIO["base_url"], settings.STRIPE["base_url"] = self._before["twilio"], self._before["stripe"]
+        for name in ("twilio", "stripe", "paypal"):
+            getattr(settings, name.upper())["base_url"] = self._before[name]
 
     # Processes that live
 

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 from django.test import Client
 
 from postmeter.db import calls, scope
+from postmeter.db.scope import EVERYBODY
 from postmeter.invoicing import operations as invoicing
 from postmeter.kit import csv
 from postmeter.kit.money import MICROS
 from postmeter.ledger import operations as ledger
 from postmeter.rating import operations as rating
-from postmeter.rating.models import EVERYBODY
 from postmeter.statements import operations as statements
 from postmeter.wallets import operations as wallets
 from tests.cast import Cast, Clinic, at

@@ -167,6 +167,9 @@ STATES = {
     "cooling": Face("Cooling down", "pause", "care"),
     "needs_person": Face("Needs you", "alert", "bad"),
     "revoked": Face("Revoked", "stop", "bad"),
+    "suspended": Face("Suspended", "stop", "bad"),
+    "paused": Face("Paused", "pause", "care"),
+    "top_up_paused": Face("Top-up paused", "pause", "care"),
     "on": Face("On", "check", "good"),
     "off": Face("Off", "stop", "care"),
 }

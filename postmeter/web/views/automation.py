@@ -12,7 +12,7 @@ from django.utils import timezone
 from postmeter.customers import permissions
 from postmeter.kit.money import MICROS, parse_amount, parse_decimal_string
 from postmeter.kit.refusals import Refusal
-from postmeter.topups import automation, queries
+from postmeter.topups import automation, breaker, queries
 from postmeter.topups.automation import Rule, WouldCharge
 from postmeter.topups.models import Automation
 from postmeter.wallets import queries as wallets
@@ -105,7 +105,7 @@ def automatic(request: MemberRequest) -> HttpResponse:
             charge, status = int(str(refusal.facts["needed_micros"])), refusal.status
         except Refusal as refusal:
             add_refusal(form, refusal)
-    context = {"form": form, "found": found, "charge": charge, "unit": wallet.unit}
+    context = {"form": form, "found": found, "charge": charge, "unit": wallet.unit, "stopped": breaker.standing()}
     return render(request, "web/automatic.html", context, status=status)
 
 

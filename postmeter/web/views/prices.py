@@ -10,10 +10,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from postmeter.customers import permissions
+from postmeter.db.scope import EVERYBODY
 from postmeter.kit.phone import country_name, normalize
 from postmeter.kit.refusals import NotFound, Refusal
 from postmeter.rating import queries as rating
-from postmeter.rating.models import EVERYBODY, Rate
+from postmeter.rating.models import Rate
 from postmeter.web import session
 from postmeter.web.session import MemberRequest, member_page
 
