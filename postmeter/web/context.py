@@ -81,7 +81,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {"version": _version()}
     if django_settings.CONSOLE:
-        return {"version": _version(), "navigation": _links(CONSOLE_NAVIGATION, request.path)}
+        return {"version": _version(), "navigation": _links(CONSOLE_NAVIGATION, request.path), "is_console": True}
     seat = session.seat_of(request)
     if seat is None:
         return {"version": _version(), "member_menu": _choices(request)}

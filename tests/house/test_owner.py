@@ -16,7 +16,7 @@ OWNER, DATABASE = "modest_owner", "modest"
 def modest(database: str) -> Iterator[str]:
     """The address of a database whose owner may make roles and nothing else."""
     server = os.environ["POSTMETER_TEST_DATABASE_URL"]
-    roles = [f"{DATABASE}_{role}" for role in ("app", "worker", "every")]
+    roles = [f"{DATABASE}_{role}" for role in ("app", "worker", "operator", "every")]
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD 'modest'").format(sql.Identifier(OWNER)))
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))

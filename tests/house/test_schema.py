@@ -16,6 +16,7 @@ SHARED = {
     "db_partitioned": "which tables get partitions",
     "payments_bank_account": "the operator's accounts, which every customer may read and pay to",
     "payments_bank_entry": "the operator's statements: most entries are nobody's yet, and no customer's login reads them",
+    "topups_breaker": "the operator's switch for everybody, which every customer's login may read",
     "django_cache": "rate limits that hold across processes",
 }
 OF_LIBRARIES = re.compile(r"account_|auth_|django_|mfa_|procrastinate_")
@@ -168,7 +169,7 @@ def test_the_application_owns_nothing_and_appends_to_what_is_immutable(catalog: 
 
 def test_no_customers_login_reads_what_banks_told_the_operator(catalog: Catalog) -> None:
     app = catalog.rows("SELECT rolname FROM pg_roles WHERE rolname = current_database() || '_app'")[0][0]
-    for table, rights in {"payments_bank_entry": [], "payments_bank_account": ["SELECT"]}.items():
+    for table, rights in {"payments_bank_entry": [], "payments_bank_account": ["SELECT"], "topups_breaker": ["SELECT"]}.items():
         may = [
             right
             for right in ("SELECT", "INSERT", "UPDATE", "DELETE")

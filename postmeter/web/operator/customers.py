@@ -89,7 +89,9 @@ def customer(request: StaffRequest, customer_id: int) -> HttpResponse:
         "requests": [(row, CHANGES[row.kind].title) for row in terms.requests(customer_id=customer_id, at_most=RECENT)],
         "adjustments": [(row, people[row.proposed_by], row.proposed_by == request.actor) for row in adjustments],
         "standings": grants.standings(customer_id=customer_id, wallet_id=wallet.id, now=now)[:RECENT],
-        "members": queries.members(customer_id=customer_id),
+        "members": [
+            (seat, ", ".join(Role(role).label for role in seat.roles)) for seat in queries.members(customer_id=customer_id)
+        ],
         "own_prices": rating.own_list(customer_id=customer_id),
         "plans": [each.plan for each in rating.plan_lists()],
         "today": terms.today(customer_id, now),
