@@ -22,6 +22,7 @@ def show() -> None:
     click.echo(f"Open since {found.opened_at:%Y-%m-%d %H:%M} UTC: {found.reason}" if found else "Closed.")
     seen = breaker.trouble(now=timezone.now())
     click.echo(
+        f"  wallets whose balance is not the sum of its entries: {seen.unproven}\n"
         f"  payments of another amount than asked for: {seen.mismatches}\n"
         f"  customers whose charge has had no answer for an hour: {seen.customers_without_answer}\n"
         f"  automatic charges in the last hour: {seen.automatic_charges}"

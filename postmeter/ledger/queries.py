@@ -217,6 +217,30 @@ def entries_of(*, customer_id: int, ref_id: int, hold_id: int | None = None) -> 
     return [Entry(*row) for row in rows]
 
 
+@scoped
+def is_proven(*, customer_id: int, account_id: int) -> bool:
+    """Whether an account is there and its balance is the sum of its rows, seen in one moment. Reads all of them."""
+    proven = calls.value(
+        """
+        SELECT a.debits_posted = (
+            SELECT coalesce(sum(amount_micros), 0) FROM (
+                SELECT amount_micros FROM ledger_transfer
+                    WHERE customer_id = %(customer)s AND debit_account_id = %(account)s AND NOT pending
+                UNION ALL SELECT amount_micros FROM ledger_resolution
+                    WHERE customer_id = %(customer)s AND debit_account_id = %(account)s AND action = 'post') debits)
+          AND a.credits_posted = (
+            SELECT coalesce(sum(amount_micros), 0) FROM (
+                SELECT amount_micros FROM ledger_transfer
+                    WHERE customer_id = %(customer)s AND credit_account_id = %(account)s AND NOT pending
+                UNION ALL SELECT amount_micros FROM ledger_resolution
+                    WHERE customer_id = %(customer)s AND credit_account_id = %(account)s AND action = 'post') credits)
+        FROM ledger_account a WHERE a.customer_id = %(customer)s AND a.id = %(account)s
+        """,
+        {"customer": customer_id, "account": account_id},
+    )
+    return bool(proven)
+
+
 # Each check is a query that returns the rows that are wrong.
 CHECKS: dict[str, str] = {
     "materialised balances equal the sums of their rows": """

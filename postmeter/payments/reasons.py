@@ -26,6 +26,7 @@ WORDS = {
     "gateway_refused": "The payment service could not use this card.",
     "post_paid": "You pay at each month's end now, so no card is charged ahead.",
     "disputed": "The cardholder's bank has taken an earlier payment back.",
+    "unproven": "We could not verify the balance against its entries, so nothing is charged. We look into it.",
     "not_asked": "We were interrupted before we could ask the bank.",
 }
 OTHERWISE = "The bank declined the card without giving a reason."
@@ -39,6 +40,7 @@ KINDS = {
     "gateway_refused": Kind.HARMLESS,
     "disputed": Kind.HARMLESS,
     "post_paid": Kind.HARMLESS,
+    "unproven": Kind.HARMLESS,
     "not_asked": Kind.HARMLESS,
 }
 

@@ -33,6 +33,7 @@ from postmeter.wallets.models import Wallet
 
 STRIKES = 3
 BACK_OFF = (timedelta(hours=1), timedelta(hours=12))  # after the first and the second strike
+UNPROVEN = "unproven"  # the balance is not the sum of its entries
 BREAKER_PAUSE = timedelta(minutes=5)  # between looks whether it is closed again
 ACTOR = "system"
 WATCH = "top_up"
@@ -185,6 +186,10 @@ def _intend(*, customer_id: int, wallet_id: int, now: datetime, trigger: int | N
     method = _next_method(automation, now)
     if method is None:
         _strike(automation, "no_method", now)
+        return None
+    if not ledger.is_proven(customer_id=customer_id, account_id=wallet.account_id):
+        # A balance that was lost is not a balance of zero: Twilio charged cards for hours on 18 July 2013 because of that.
+        _pause(automation, UNPROVEN, now)
         return None
     why: dict[str, object] = {
         "trigger": trigger,

@@ -1,7 +1,7 @@
 """The breaker: while it is open, nobody is charged automatically. People may still buy by hand.
 
-It opens by itself where money was taken that our books cannot explain, at the first such payment (promises.md 1, T5 and T6), and
-where many charges come at once. Only a person closes it.
+It opens by itself where money was taken that our books cannot explain, at the first such payment, where a balance is not the sum of
+its entries (promises.md 1, T3 to T6), and where many charges come at once. Only a person closes it.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ WINDOW = timedelta(hours=1)
 class Trouble:
     """What speaks against charging anybody: figures of the last hour, or since the breaker was closed."""
 
+    unproven: int
     mismatches: int
     customers_without_answer: int
     automatic_charges: int
@@ -33,6 +34,8 @@ class Trouble:
     @property
     def reason(self) -> str:
         """In words; empty where there is no reason to open."""
+        if self.unproven:
+            return f"The balance of {self.unproven} wallets is not the sum of its entries."
         if self.mismatches:
             return f"A gateway took another amount than it was asked for ({self.mismatches} payments)."
         if self.customers_without_answer >= CUSTOMERS_WITHOUT_ANSWER:
@@ -86,17 +89,20 @@ def trouble(*, now: datetime) -> Trouble:
     with scope.every_customer():
         seen = Breaker.objects.exclude(closed_at=None).order_by("-closed_at").values_list("closed_at", flat=True).first()
         since = max(seen, now - timedelta(days=7)) if seen else now - timedelta(days=7)
-        [[mismatches, silent, charges]] = calls.rows(
+        [[unproven, mismatches, silent, charges]] = calls.rows(
             """SELECT
+                   (SELECT count(*) FROM topups_automation
+                    WHERE paused_for = 'unproven' AND paused_at > %(since)s AND paused_at <= %(now)s),
                    (SELECT count(*) FROM payments_payment
-                    WHERE state = 'unknown' AND failure_code = 'mismatch' AND changed_at > %(since)s),
+                    WHERE state = 'unknown' AND failure_code = 'mismatch'
+                        AND changed_at > %(since)s AND changed_at <= %(now)s),
                    (SELECT count(DISTINCT customer_id) FROM payments_payment
                     WHERE state IN ('calling', 'unknown') AND failure_code <> 'mismatch'
                         AND created_at > %(since)s AND created_at < %(silent)s),
-                   (SELECT count(*) FROM topups_topup WHERE automatic AND created_at > %(window)s)""",
-            {"since": since, "silent": now - UNKNOWN_FOR, "window": max(now - WINDOW, since)},
+                   (SELECT count(*) FROM topups_topup WHERE automatic AND created_at > %(window)s AND created_at <= %(now)s)""",
+            {"now": now, "since": since, "silent": now - UNKNOWN_FOR, "window": max(now - WINDOW, since)},
         )
-    return Trouble(mismatches, silent, charges)
+    return Trouble(unproven, mismatches, silent, charges)
 
 
 def look(*, now: datetime) -> bool:

@@ -14,7 +14,7 @@ from postmeter.events import operations as events
 from postmeter.invoicing import operations as invoicing
 from postmeter.kit.crash import crash_point
 from postmeter.kit.money import from_minor
-from postmeter.kit.refusals import Conflict
+from postmeter.kit.refusals import BadInput, Conflict
 from postmeter.ledger import operations as ledger
 from postmeter.payments import operations as payments
 from postmeter.payments import queries as payment_queries
@@ -34,6 +34,12 @@ class TooEarly(Conflict):
     code = "too_early"
 
 
+class BadReversal(BadInput):
+    """The gateway takes back nothing, less than nothing, more than was paid, or another currency."""
+
+    code = "bad_reversal"
+
+
 def hear(*, gateway: str, fact: Fact, now: datetime) -> bool:
     """Book what a gateway said. It does not say whose payment it was, so it is asked. Says whether anything moved.
 
@@ -51,11 +57,13 @@ def hear(*, gateway: str, fact: Fact, now: datetime) -> bool:
 
 @scoped
 def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> bool:
-    """Take credit back, or give it again, in one transaction with its document and its fact. Raises TooEarly."""
+    """Take credit back, or give it again, in one transaction with its document and its fact. Raises TooEarly, BadReversal."""
     payment = payment_queries.payment(customer_id=customer_id, payment_id=payment_id)
     top_up = TopUp.objects.select_for_update().get(customer_id=customer_id, id=payment.subject_id)
     if top_up.state != "succeeded":
         raise TooEarly
+    if not 0 < from_minor(fact.amount_minor, top_up.unit) <= top_up.amount_micros or fact.currency != payment.currency:
+        raise BadReversal
     before = Reversal.objects.filter(customer_id=customer_id, kind=fact.kind, ref=fact.ref)
     if fact.is_back and not before.filter(is_back=False).exists():
         raise TooEarly

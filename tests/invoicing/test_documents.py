@@ -114,7 +114,7 @@ def test_the_mail_is_complete_by_itself_and_goes_once(cast: Cast) -> None:
     html = next(str(part[0]) for part in sent.alternatives)  # type: ignore[attr-defined]
     for version in (str(sent.body), html):
         for said in (operations.number_of(invoice), "Northlight Messaging Pty Ltd", "ABN 51 824 753 556", "Harbour Physio",
-                     "$100.00", "$10.00", "$110.00", "Tax invoice", mail.link(invoice)):  # fmt: skip
+                     "$100.00", "$10.00", "$110.00", "Tax invoice", "/invoices/pdf/"):  # fmt: skip
             assert said in version
         assert "Click here to download a PDF copy of your tax invoice" in version
 
