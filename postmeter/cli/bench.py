@@ -36,9 +36,9 @@ GOAL_VALUES = {"dispatch": 3_000.0, "record": 5_000.0}
 @click.command("bench")
 @click.option("--growth", is_flag=True, help="The long one: accept at ten million rows beside none.")
 @click.option("--rows", default=10_000_000, show_default=True, help="How many rows --growth fills in first.")
-@click.option("--only", multiple=True, help="Only figures of these names.")
+@click.option("--only", multiple=True, help="Only figures of these names; log for those of the log.")
 def command(growth: bool, rows: int, only: tuple[str, ...]) -> None:
-    """Measure accepting, dispatching, recording, pricing and segments on a durable database of its own."""
+    """Measure accepting, dispatching, recording, pricing, segments, invoices and the log, on a durable database of its own."""
     console = Console(highlight=False)
     with _database() as (postgres, url):
         figures = _growth(postgres, url, rows, console) if growth else _measure(postgres, url, set(only), console)
@@ -50,7 +50,7 @@ def command(growth: bool, rows: int, only: tuple[str, ...]) -> None:
 
 
 def _measure(postgres: EmbeddedPostgres, url: str, only: set[str], console: Console) -> "list[Figure]":
-    from postmeter.cli.measures import accept, doors, pumps, pure
+    from postmeter.cli.measures import accept, doors, pumps, pure, records
 
     app = login(url, "app", "bench")
     pgbench = _pgbench(postgres, url)
@@ -74,6 +74,7 @@ def _measure(postgres: EmbeddedPostgres, url: str, only: set[str], console: Cons
         "accept_http_bulk": lambda: doors.accept_http_bulk(port=ports[0], database_url=app, path=LISTS_PATH, rounds=20),
         "dispatch": dispatch,
         "record": lambda: pumps.record_receipts(pgbench=pgbench, rows=20_000),
+        "invoices": lambda: records.invoices(owner_url=url, pgbench=pgbench, rows=1_000),
     }
     figures = []
     for name, measure in measures.items():
@@ -81,6 +82,9 @@ def _measure(postgres: EmbeddedPostgres, url: str, only: set[str], console: Cons
             with console.status(f"measuring {name}"):
                 figures.append(measure())
             console.print(f"  {name}: {figures[-1].value:,.0f} {figures[-1].unit}")
+    if not only or "log" in only:
+        with console.status("measuring the log at a million entries"):
+            figures += records.of_the_log(url, 1_000_000)
     return figures
 
 

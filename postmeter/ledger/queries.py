@@ -1,10 +1,10 @@
 """Reads of the ledger. Amounts are micro-units of the account's unit; positive increases the account's own balance."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from postmeter.db import calls
+from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.ledger.models import Account
 
@@ -106,19 +106,25 @@ def balance_at(*, customer_id: int, account_id: int, at: datetime) -> int:
     )
 
 
+_LINES = f"SELECT id, at, code, ref_id, amount, other FROM {_MOVED} m WHERE at >= %(since)s AND at < %(until)s ORDER BY at, id"  # noqa: S608
+
+
 @scoped
 def statement(*, customer_id: int, account_id: int, since: datetime, until: datetime) -> Statement:
     """All movements in [since, until) in the order in which they were written, with the running balance on each line."""
     opening = balance_at(customer_id=customer_id, account_id=account_id, at=since)
-    rows = calls.rows(
-        f"SELECT id, at, code, ref_id, amount, other FROM {_MOVED} m WHERE at >= %(since)s AND at < %(until)s ORDER BY at, id",  # noqa: S608
-        {"customer": customer_id, "account": account_id, "since": since, "until": until},
-    )
-    lines, running = [], opening
-    for id_, at, code, ref_id, amount, other in rows:
-        running += amount
-        lines.append(Line(id_, at, code, ref_id, amount, other, running))
-    return Statement(opening, running, tuple(lines))
+    found = tuple(lines(customer_id=customer_id, account_id=account_id, since=since, until=until))
+    return Statement(opening, found[-1].balance_micros if found else opening, found)
+
+
+def lines(*, customer_id: int, account_id: int, since: datetime, until: datetime) -> Generator[Line, None, None]:
+    """The lines of `statement`, read in one pass however many there are; the customer's scope stays open until the last one."""
+    with scope.customer(customer_id):
+        running = balance_at(customer_id=customer_id, account_id=account_id, at=since)
+        found = calls.stream(_LINES, {"customer": customer_id, "account": account_id, "since": since, "until": until})
+        for id_, at, code, ref_id, amount, other in found:
+            running += amount
+            yield Line(id_, at, code, ref_id, amount, other, running)
 
 
 @dataclass(frozen=True, slots=True)

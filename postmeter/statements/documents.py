@@ -8,7 +8,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from postmeter.customers import queries as customers
-from postmeter.db import scope
 from postmeter.db.public_ids import public_ids
 from postmeter.invoicing.pdf import typeset
 from postmeter.kit import csv
@@ -18,7 +17,6 @@ from postmeter.statements.queries import MESSAGES, Month, words_of
 from postmeter.wallets import queries as wallets
 
 TEMPLATE = Path(__file__).parent / "statement.typ"
-LINES_AT_ONCE = 20_000
 
 
 def csv_of(month: Month) -> Iterator[bytes]:
@@ -45,32 +43,20 @@ def name_of(month: Month, kind: str) -> str:
 
 
 def _rows(month: Month) -> Iterator[Sequence[csv.Cell]]:
-    zone, ids, after = ZoneInfo(month.time_zone), public_ids(), None
+    zone, ids = ZoneInfo(month.time_zone), public_ids()
     yield "", _time(month.since, zone), "opening", "", None, _decimal(month.opening_micros)
-    while True:
-        with scope.customer(month.wallet.customer_id):
-            lines = wallets.statement_page(
-                customer_id=month.wallet.customer_id,
-                wallet=month.wallet,
-                since=month.since,
-                until=month.until,
-                after_id=after,
-                at_most=LINES_AT_ONCE,
-            ).lines
-        for line in lines:
-            prefix = "SM" if line.code in MESSAGES else "TU" if line.code == "top_up" else ""
-            concerns = ids.encode(prefix, line.ref_id) if prefix else ""
-            yield (
-                ids.encode("LE", line.id),
-                _time(line.at, zone),
-                line.code,
-                concerns,
-                _decimal(line.amount_micros),
-                _decimal(line.balance_micros),
-            )
-        if len(lines) < LINES_AT_ONCE:
-            break
-        after = lines[-1].id
+    whose = month.wallet.customer_id
+    for line in wallets.lines(customer_id=whose, wallet=month.wallet, since=month.since, until=month.until):
+        prefix = "SM" if line.code in MESSAGES else "TU" if line.code == "top_up" else ""
+        concerns = ids.encode(prefix, line.ref_id) if prefix else ""
+        yield (
+            ids.encode("LE", line.id),
+            _time(line.at, zone),
+            line.code,
+            concerns,
+            _decimal(line.amount_micros),
+            _decimal(line.balance_micros),
+        )
     yield "", _time(month.until, zone), "closing", "", None, _decimal(month.closing_micros)
 
 

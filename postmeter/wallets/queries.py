@@ -1,6 +1,6 @@
 """Reads of wallets."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,6 +60,11 @@ def balance(*, customer_id: int, wallet: Wallet) -> WalletBalance:
 def statement(*, customer_id: int, wallet: Wallet, since: datetime, until: datetime) -> ledger.Statement:
     """The wallet's movements in [since, until): opening + movements = closing."""
     return ledger.statement(customer_id=customer_id, account_id=wallet.account_id, since=since, until=until)
+
+
+def lines(*, customer_id: int, wallet: Wallet, since: datetime, until: datetime) -> Generator[ledger.Line, None, None]:
+    """The movements in [since, until) with the balance after each, in one pass however many there are."""
+    return ledger.lines(customer_id=customer_id, account_id=wallet.account_id, since=since, until=until)
 
 
 @scoped

@@ -1,6 +1,7 @@
 """The wallet's statement: opening + movements = closing, on the page, on paper and as CSV."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -33,8 +34,7 @@ from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.views.accounts import chosen
 
 PER_PAGE = 200
-CSV_AT_ONCE = 5_000
-CSV_AT_MOST = 200_000
+CSV_AT_MOST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +185,14 @@ def _months(request: MemberRequest, wallet: Wallet) -> list[dict[str, Any]]:
 
 
 def _csv_rows(customer_id: int, wallet: Wallet, period: Period, zone: ZoneInfo) -> Iterator[Sequence[csv.Cell]]:
-    after, written = None, 0
-    while lines := _lines(customer_id, wallet, period, after, CSV_AT_ONCE):
-        for line in lines:
+    with closing(wallets.lines(customer_id=customer_id, wallet=wallet, since=period.since, until=period.until)) as lines:
+        for written, line in enumerate(lines):
+            if written >= CSV_AT_MOST:
+                yield "", f"This file ends after {CSV_AT_MOST} lines. Choose a shorter period for the rest.", "", None, None
+                return
             time_text = line.at.astimezone(zone).isoformat(sep=" ", timespec="seconds")
             amount, balance = Decimal(line.amount_micros) / MICROS, Decimal(line.balance_micros) / MICROS
             yield time_text, words_of(line.code, 1), _concerns(line.code, line.ref_id), amount, balance
-        after, written = lines[-1].id, written + len(lines)
-        if written >= CSV_AT_MOST:
-            yield "", f"This file ends after {CSV_AT_MOST} lines. Choose a shorter period for the rest.", "", None, None
-            return
 
 
 def _wallet(request: MemberRequest, account: Account | None) -> Wallet:
