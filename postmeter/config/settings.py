@@ -11,6 +11,7 @@
 | POSTMETER_HOME | data of this install |
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_*, POSTMETER_PAYPAL_* | credentials and base addresses; the simulator's by default |
 | POSTMETER_PAYMENT_KINDS | what customers may pay with, by commas: card (the default), bank_debit (in the US), paypal |
+| POSTMETER_WEBHOOKS_LOCAL | 1: webhooks may go to http addresses of this machine; for trying out |
 | POSTMETER_AUTOMATIC_PER_HOUR | automatic charges of all customers in an hour, above which all are stopped; 1000 |
 | POSTMETER_OPERATOR_EMAIL | who is told when that happens; by default who invoices come from |
 | POSTMETER_ADJUSTMENT_ALONE | whole units of currency that one account manager may give or take alone; 100 |
@@ -67,6 +68,7 @@ INSTALLED_APPS = [
     "postmeter.notifications",
     "postmeter.statements",
     "postmeter.terms",
+    "postmeter.webhooks",
     "postmeter.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -232,6 +234,7 @@ PAYPAL = {
 }
 GATEWAYS = {"stripe": STRIPE, "paypal": PAYPAL}
 PAYMENT_KINDS = tuple(os.environ.get("POSTMETER_PAYMENT_KINDS", "card").split(","))
+WEBHOOKS_LOCAL = os.environ.get("POSTMETER_WEBHOOKS_LOCAL") == "1"  # for trying out: http, and addresses of this machine
 AUTOMATIC_PER_HOUR = int(
     os.environ.get("POSTMETER_AUTOMATIC_PER_HOUR", "1000")
 )  # automatic charges of all; more open the breaker

@@ -39,11 +39,12 @@ from postmeter.topups import automation, breaker, wires  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.wallets import allowances, sharing  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
+from postmeter.webhooks import operations as webhooks  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
 RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
 FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 3600.0, 6 * 3600.0
-WIRES_SECONDS, BREAKER_SECONDS = 60.0, 60.0
+WIRES_SECONDS, BREAKER_SECONDS, WEBHOOKS_SECONDS = 60.0, 60.0, 5.0
 
 
 def defer(job: Any, customer_id: int, event_id: int) -> None:
@@ -68,6 +69,12 @@ def breaker_round() -> int:
     close_old_connections()
     breaker.look(now=timezone.now())
     return 0
+
+
+def webhooks_round() -> int:
+    """Try again what customers' systems have not taken yet."""
+    close_old_connections()
+    return webhooks.deliver_due(now=timezone.now())
 
 
 def wires_round() -> int:
@@ -182,6 +189,7 @@ async def run() -> None:
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
         asyncio.create_task(_every(WIRES_SECONDS, sync_to_async(wires_round, thread_sensitive=False), "wires")),
         asyncio.create_task(_every(BREAKER_SECONDS, sync_to_async(breaker_round, thread_sensitive=False), "breaker")),
+        asyncio.create_task(_every(WEBHOOKS_SECONDS, sync_to_async(webhooks_round, thread_sensitive=False), "webhooks")),
         asyncio.create_task(_every(AUTOMATION_SECONDS, sync_to_async(automation_round, thread_sensitive=False), "automation")),
         asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),
         asyncio.create_task(_every(NOTICES_SECONDS, sync_to_async(notices_round, thread_sensitive=False), "notices")),

@@ -7,7 +7,29 @@ from django.urls import register_converter
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.refusals import NotFound
 
-PREFIXES = ("CU", "SM", "BA", "QU", "WA", "TU", "PM", "PY", "IN", "KE", "MB", "PL", "LE", "UP", "CS", "BI", "CR", "GR", "AD")
+PREFIXES = (
+    "CU",
+    "SM",
+    "BA",
+    "QU",
+    "WA",
+    "TU",
+    "PM",
+    "PY",
+    "IN",
+    "KE",
+    "MB",
+    "PL",
+    "LE",
+    "UP",
+    "CS",
+    "BI",
+    "CR",
+    "GR",
+    "AD",
+    "WE",
+    "WD",
+)
 
 
 def _converter(prefix: str) -> type:

@@ -55,6 +55,7 @@ NAVIGATION = (
             Entry("Invoice details", "billing-details", permission=permissions.MANAGE_BILLING_DETAILS),
             Entry("Messaging", "messaging-settings", permission=permissions.READ_BALANCE),
             Entry("API keys", "keys", permission=permissions.MANAGE_KEYS),
+            Entry("Webhooks", "webhooks", permission=permissions.MANAGE_KEYS),
             Entry("Members", "members", permission=permissions.MANAGE_MEMBERS),
             Entry("Offices and teams", "groups", permission=permissions.MANAGE_MEMBERS),
         ),

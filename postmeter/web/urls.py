@@ -26,6 +26,7 @@ from postmeter.web.views import (
     settings,
     statement,
     terms,
+    webhooks,
 )
 
 addresses.register()
@@ -97,6 +98,9 @@ urlpatterns += [  # settings
     path("settings/keys/new/", keys.create_key, name="key-new"),
     path("settings/keys/<KE:key_id>/rotate/", keys.rotate_key, name="key-rotate"),
     path("settings/keys/<KE:key_id>/revoke/", keys.revoke_key, name="key-revoke"),
+    path("settings/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("settings/webhooks/<WE:endpoint_id>/", webhooks.webhook, name="webhook"),
+    path("settings/webhooks/<WE:endpoint_id>/<WD:delivery_id>/again/", webhooks.send_again, name="webhook-again"),
     path("settings/members/", members.members, name="members"),
     path("settings/members/new/", members.invite_member, name="member-new"),
     path("settings/groups/", groups.groups, name="groups"),

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-OWNER, DATABASE = "modest_owner", "modest"
+# Of this process alone: others of the run use the same server.
+OWNER, DATABASE = f"modest_owner_{os.getpid()}", f"modest_{os.getpid()}"
 
 
 @pytest.fixture

@@ -167,6 +167,7 @@ STATES = {
     "cooling": Face("Cooling down", "pause", "care"),
     "needs_person": Face("Needs you", "alert", "bad"),
     "revoked": Face("Revoked", "stop", "bad"),
+    "failing": Face("Failing", "alert", "care"),
     "suspended": Face("Suspended", "stop", "bad"),
     "paused": Face("Paused", "pause", "care"),
     "top_up_paused": Face("Top-up paused", "pause", "care"),
