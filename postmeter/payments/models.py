@@ -26,6 +26,7 @@ class MethodSetup(CustomerRow):
     """A visit to the gateway's hosted page to add a payment method."""
 
     kind = models.TextField(default="card")
+    member_id = models.BigIntegerField(default=0)  # whose it will be, see PaymentMethod
     gateway = models.TextField()
     session_ref = models.TextField(blank=True, default="")
     method_id = models.BigIntegerField(null=True)
@@ -40,6 +41,7 @@ class PaymentMethod(CustomerRow):
     """A card, a bank account or a PayPal account, kept as the gateway's token."""
 
     gateway = models.TextField()
+    member_id = models.BigIntegerField(default=0)  # 0: the customer's; else this member's own, which nobody else charges (A-25)
     kind = models.TextField(default="card")
     token = models.TextField()
     brand = models.TextField()

@@ -39,12 +39,19 @@ def gateway(name: str) -> Gateway:
 
 
 def start_setup(
-    *, customer_id: int, actor: str, success_url: str, cancel_url: str, now: datetime, kind: str = "card"
+    *,
+    customer_id: int,
+    actor: str,
+    success_url: str,
+    cancel_url: str,
+    now: datetime,
+    kind: str = "card",
+    member_id: int = 0,
 ) -> tuple[int, str]:
     """Begin adding a payment method of a kind. Returns the setup's id and the address of the gateway's hosted page.
 
-    SETUP in `success_url` becomes the visit's public id (CS…). Raises BadInput for a kind that this install does not offer
-    (`settings.PAYMENT_KINDS`), and GatewayUnavailable.
+    SETUP in `success_url` becomes the visit's public id (CS…). With `member_id` it becomes that member's own.
+    Raises BadInput for a kind that this install does not offer (`settings.PAYMENT_KINDS`), and GatewayUnavailable.
     """
     if kind not in settings.PAYMENT_KINDS:
         raise BadInput("This kind of payment method is not offered.", field="kind", remedy="Choose one that the page names.")
@@ -52,7 +59,13 @@ def start_setup(
     customer_ref = _gateway_customer(customer_id, name)
     with scope.customer(customer_id):
         setup = MethodSetup(
-            customer_id=customer_id, id=calls.next_id(), kind=kind, gateway=name, created_by=actor, created_at=now
+            customer_id=customer_id,
+            id=calls.next_id(),
+            kind=kind,
+            member_id=member_id,
+            gateway=name,
+            created_by=actor,
+            created_at=now,
         )
         setup.save(force_insert=True)
     facts = {"customer": str(customer_id), "setup": str(setup.id)}
@@ -94,11 +107,12 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
         MethodSetup.objects.select_for_update().get(customer_id=customer_id, id=setup_id)
         method = PaymentMethod.objects.filter(customer_id=customer_id, gateway=setup.gateway, token=saved.token).first()
         if method is None:
-            live = _live(customer_id)
+            live = _live(customer_id, setup.member_id)
             method = PaymentMethod(
                 customer_id=customer_id,
                 id=calls.next_id(),
                 gateway=setup.gateway,
+                member_id=setup.member_id,
                 kind=setup.kind,
                 token=saved.token,
                 brand=saved.brand,
@@ -107,7 +121,7 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
                 expires_year=saved.expires[0],
                 expires_month=saved.expires[1],
                 position=max((row.position for row in live), default=0) + 1,
-                auto_charge=not live,  # the first method has it on (X-04)
+                auto_charge=not live and not setup.member_id,  # the first method has it on (X-04)
                 created_at=now,
             )
             method.save(force_insert=True)
@@ -124,9 +138,10 @@ def finish_setup(*, customer_id: int, setup_id: int, now: datetime) -> PaymentMe
 
 
 @scoped
-def remove_method(*, customer_id: int, method_id: int, now: datetime, actor: str) -> None:
-    """Stop using a card. Its row stays, because payments name it."""
-    if not PaymentMethod.objects.filter(customer_id=customer_id, id=method_id, removed_at=None).update(removed_at=now):
+def remove_method(*, customer_id: int, method_id: int, now: datetime, actor: str, member_id: int = 0) -> None:
+    """Stop using one of the customer's, or of a member's own. Its row stays, because payments name it. Raises NotFound."""
+    rows = PaymentMethod.objects.filter(customer_id=customer_id, id=method_id, member_id=member_id, removed_at=None)
+    if not rows.update(removed_at=now):
         raise NotFound("There is no such payment method.")
     events.record("payment_method.removed", customer_id=customer_id, subject_id=method_id, now=now, actor=actor)
 
@@ -135,7 +150,7 @@ def remove_method(*, customer_id: int, method_id: int, now: datetime, actor: str
 def set_auto_charge(*, customer_id: int, method_id: int, on: bool, now: datetime, actor: str) -> PaymentMethod:
     """Allow or forbid charging a method automatically (S-108, S-111). Its health stays as it is."""
     method = _locked_method(customer_id, method_id)
-    if method is None or method.removed_at:
+    if method is None or method.removed_at or method.member_id:
         raise NotFound("There is no such payment method.")
     if method.auto_charge != on:
         method.auto_charge = on
@@ -198,9 +213,13 @@ def _arrange(
     return after
 
 
-def _live(customer_id: int) -> list[PaymentMethod]:
+def _live(customer_id: int, member_id: int = 0) -> list[PaymentMethod]:
     """The methods in their order, locked in the order of their ids so that two who rearrange them wait for each other."""
-    locked = PaymentMethod.objects.select_for_update().filter(customer_id=customer_id, removed_at=None).order_by("id")
+    locked = (
+        PaymentMethod.objects.select_for_update()
+        .filter(customer_id=customer_id, member_id=member_id, removed_at=None)
+        .order_by("id")
+    )
     return sorted(locked, key=lambda row: (row.position, row.id))
 
 

@@ -16,8 +16,10 @@ ASK_AT_LEAST_EVERY = timedelta(minutes=15)
 
 
 @scoped
-def methods(*, customer_id: int) -> list[PaymentMethod]:
-    return list(PaymentMethod.objects.filter(customer_id=customer_id, removed_at=None).order_by("position", "id"))
+def methods(*, customer_id: int, member_id: int = 0) -> list[PaymentMethod]:
+    """The customer's, or a member's own (A-25), in their order."""
+    rows = PaymentMethod.objects.filter(customer_id=customer_id, member_id=member_id, removed_at=None)
+    return list(rows.order_by("position", "id"))
 
 
 @scoped

@@ -59,9 +59,19 @@ def check_amount(amount_micros: int, unit: str) -> None:
 
 
 def buy(
-    *, customer_id: int, wallet_id: int, method_id: int, amount_micros: int, key: UUID, actor: str, now: datetime
+    *,
+    customer_id: int,
+    wallet_id: int,
+    method_id: int,
+    amount_micros: int,
+    key: UUID,
+    actor: str,
+    now: datetime,
+    member_id: int = 0,
 ) -> Purchase:
     """Buy credit with a saved card (S-012 ... S-022). The same `key` is the same purchase: a second press charges nothing.
+
+    `member_id`: whose own method it is; without, only the customer's are charged (A-25).
 
     Raises BadInput, NotFound, MethodUnusable, and Conflict when the key was used for another purchase.
     """
@@ -73,6 +83,7 @@ def buy(
         key=key,
         actor=actor,
         now=now,
+        member_id=member_id,
     )
     crash_point("topups.intent_written")
     return charge(customer_id=customer_id, top_up_id=top_up.id, now=now)
@@ -91,6 +102,7 @@ def intend(
     why: Mapping[str, object] | None = None,
     retry_of: int | None = None,
     bill_id: int | None = None,
+    member_id: int = 0,
 ) -> TopUp:
     """Write the intent of a purchase, of which nobody is asked yet; the same `key` finds the same one. `why`: an automatic one.
 
@@ -105,6 +117,8 @@ def intend(
     if wallet.kind == "sandbox":
         raise BadInput("The sandbox is not bought for.", field="wallet", remedy="Choose the live wallet.")
     method = payment_queries.method(customer_id=customer_id, method_id=method_id)
+    if method.member_id != member_id:
+        raise NotFound("There is no such payment method.")
     if payment_queries.has_expired(method, now=now):
         raise payments.MethodUnusable("This card has expired.", field="method", remedy="Add another card.")
     top_up_id, transfer_id, debt_transfer_id = calls.next_ids(3)

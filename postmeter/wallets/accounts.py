@@ -37,7 +37,8 @@ def visible(*, customer_id: int, seat: Seat) -> list[Account]:
         if is_master
         else groups.beside(customer_id=customer_id, member_id=seat.member_id, kind="office" if manages else "team")
     )
-    may_buy = permissions.BUY in seat.permissions
+    # With the customer's methods, or with one's own for those whom one sees.
+    may_buy = bool({permissions.BUY, permissions.SEND, permissions.MANAGE_CREDITS} & seat.permissions)
     people = {person.member_id: person for person in customers.everybody(customer_id=customer_id)}
     rows = []
     for wallet in queries.wallets(customer_id=customer_id):

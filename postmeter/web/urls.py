@@ -68,6 +68,7 @@ urlpatterns += [  # credit
     path("credit/accounts/<WA:wallet_id>/log/", statement.account_log, name="account-log"),
     path("credit/accounts/<WA:wallet_id>/allowance/", accounts.allowance, name="account-allowance"),
     path("credit/accounts/<WA:wallet_id>/reclaim/", accounts.reclaim, name="account-reclaim"),
+    path("credit/methods/", payments.own_methods, name="own-methods"),
     path("credit/transfer/", accounts.transfer, name="transfer"),
     path("credit/terms/", terms.terms, name="terms"),
     path("credit/bills/<BI:bill_id>/", terms.bill, name="bill"),

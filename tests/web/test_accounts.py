@@ -3,19 +3,26 @@
 import csv
 import io
 import re
+import urllib.parse
+from uuid import uuid4
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from postmeter.customers import operations as customers
 from postmeter.customers.models import Role
 from postmeter.customers.queries import Seat
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import MICROS
+from postmeter.kit.refusals import NotFound
+from postmeter.payments import operations as payment_operations
+from postmeter.payments import queries as payments
+from postmeter.topups import operations as topups
 from postmeter.wallets.models import Wallet
 from tests.cast import Cast, at
-from tests.journeys.shop import saved_card
+from tests.journeys.shop import fill_in_card, saved_card
 from tests.stage import Stage
 from tests.wallets.team import Team, team
 from tests.web.conftest import SignedIn
@@ -211,3 +218,98 @@ def test_who_may_not_see_system_credits_sees_them_on_no_page(house: Team, signed
         assert "$7.00" in page
     assert browser.get("/credit/alerts/").status_code == 403
     assert browser.get("/credit/terms/").status_code == 403
+
+
+def own_card(browser: Client, number: str = "4242424242424242") -> HttpResponse:
+    """Add a card of one's own on the hosted page. Returns the page that one comes back to."""
+    going = browser.post("/payments/cards/add/", {"kind": "card"}).content.decode()
+    page = re.search(r'content="0;url=([^"]+)"', going)
+    assert page, words_in(going)
+    return browser.get(urllib.parse.urlsplit(fill_in_card(page[1], number)).path, follow=True)  # type: ignore[return-value]
+
+
+def purchase(browser: Client, account: Wallet, card: str, amount: str = "20") -> HttpResponse:
+    page = browser.get(f"/credit/top-up/?account={named(account)}&amount={amount}")
+    once = re.search(r'name="once" value="([^"]+)"', page.content.decode())
+    chosen = {"amount": amount, "card": card, "once": once[1] if once else "", "account": named(account)}
+    return browser.post("/credit/top-up/confirm/", chosen, follow=True)  # type: ignore[return-value]
+
+
+def test_a_member_buys_with_a_card_of_their_own_that_nobody_else_sees_or_charges(
+    stage: Stage, house: Team, confirmed: SignedIn, signed_in: SignedIn
+) -> None:
+    # R-03 A-25
+    sam, kim = house.seat(Role.SENDER), house.seat(Role.SENDER)
+    browser = confirmed(sam)
+    assert "Your payment methods" in words_of(browser.get("/credit/accounts/"))
+    assert "Visa •••• 4242" in words_of(own_card(browser))
+    [card] = payments.methods(customer_id=house.clinic.id, member_id=sam.member_id)
+    assert (card.auto_charge, payments.methods(customer_id=house.clinic.id)) == (False, [])
+    done = purchase(browser, house.wallet(sam), public_ids().encode("PM", card.id))
+    assert "$20.00 of credit added" in words_of(done)
+    assert (house.has(sam), house.has(kim), house.has(None)) == (20, 0, 100)
+    link = re.search(r'href="([^"]+/invoices/pdf/[^"]+)"', done.content.decode())
+    assert link and browser.get(urllib.parse.urlsplit(link[1]).path).content.startswith(b"%PDF")
+    assert "4242" not in words_of(signed_in(house.master).get("/payments/")).split("Purchases")[0]
+    assert payments.chargeable(customer_id=house.clinic.id, now=timezone.now()) == []
+    place = done.redirect_chain[-1][0]  # type: ignore[attr-defined]
+    assert signed_in(kim).get(place).status_code == 404
+    theirs = purchase(confirmed(kim), house.wallet(kim), public_ids().encode("PM", card.id))
+    assert (theirs.status_code, house.has(kim)) == (422, 0)
+    for other in (confirmed(kim), confirmed(house.master)):
+        assert other.post(f"/payments/cards/{public_ids().encode('PM', card.id)}/remove/", follow=True).status_code == 200
+    assert payments.methods(customer_id=house.clinic.id, member_id=sam.member_id) == [card]
+    browser.post(f"/payments/cards/{public_ids().encode('PM', card.id)}/remove/")
+    assert payments.methods(customer_id=house.clinic.id, member_id=sam.member_id) == []
+
+
+def test_one_buys_for_team_mates_and_an_office_manager_for_the_office_and_for_nobody_else(
+    stage: Stage, house: Team, confirmed: SignedIn
+) -> None:
+    # R-03 R-04 R-05
+    sam, mate, stranger = (house.seat(Role.SENDER) for _ in range(3))
+    manager = house.seat(Role.OFFICE_MANAGER)
+    house.group("team", sam, mate)
+    house.group("office", manager, stranger)
+    for buyer, friend, other in ((sam, mate, stranger), (manager, stranger, mate)):
+        browser = confirmed(buyer)
+        own_card(browser)
+        [card] = payments.methods(customer_id=house.clinic.id, member_id=buyer.member_id)
+        name = public_ids().encode("PM", card.id)
+        before = house.has(friend)
+        assert "of credit added" in words_of(purchase(browser, house.wallet(friend), name))
+        assert house.has(friend) == before + 20
+        for forbidden in (house.wallet(other), house.clinic.pool):
+            assert purchase(browser, forbidden, name).status_code in (403, 404)
+    assert house.has(None) == 100
+
+
+def test_under_one_pool_nobody_buys_with_a_card_of_their_own(cast: Cast, confirmed: SignedIn) -> None:
+    # R-10
+    clinic = cast.clinic()
+    browser = confirmed(cast.member(clinic, Role.SENDER))
+    for page in ("/credit/top-up/", "/payments/cards/add/", "/credit/methods/"):
+        refused = browser.get(page)
+        assert refused.status_code == 403
+        assert "billing admin" in words_of(refused)
+
+
+def test_a_program_cannot_charge_a_members_own_card(stage: Stage, house: Team, confirmed: SignedIn) -> None:
+    # A-25
+    sam = house.seat(Role.SENDER)
+    own_card(confirmed(sam))
+    [card] = payments.methods(customer_id=house.clinic.id, member_id=sam.member_id)
+    with pytest.raises(NotFound):
+        topups.buy(
+            customer_id=house.clinic.id,
+            wallet_id=house.clinic.pool.id,
+            method_id=card.id,
+            amount_micros=20 * MICROS,
+            key=uuid4(),
+            actor="key:1",
+            now=timezone.now(),
+        )
+    with pytest.raises(NotFound):
+        payment_operations.set_auto_charge(
+            customer_id=house.clinic.id, method_id=card.id, on=True, now=timezone.now(), actor="key:1"
+        )

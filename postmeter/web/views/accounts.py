@@ -32,6 +32,7 @@ def manage(request: MemberRequest) -> HttpResponse:
         "accounts": accounts.visible(customer_id=customer_id, seat=request.seat) if found.individual else [],
         "allowances": allowances.allowances(customer_id=customer_id),
         "is_master": Role.MASTER in request.seat.roles,
+        "pays_own": found.individual and permissions.BUY not in request.seat.permissions,
         "pool_id": next((row.wallet.id for row in _all(request) if row.seat is None), None),
     }
     return render(request, "web/accounts.html", shown)
@@ -202,6 +203,22 @@ def reclaim(request: MemberRequest, wallet_id: int) -> HttpResponse:
     )
     messages.success(request, f"{format_amount(free, account.wallet.unit)} of {account.name} went to System Credits.")
     return redirect("accounts")
+
+
+def pays_with(request: MemberRequest) -> int:
+    """Whose payment methods this member buys with: 0 is the customer's, else their own, where each has credit (A-25).
+
+    Raises NotAllowed.
+    """
+    seat = request.seat
+    if permissions.BUY in seat.permissions:
+        return 0
+    if (
+        not (seat.permissions & {permissions.SEND, permissions.MANAGE_CREDITS})
+        or not sharing.sharing(customer_id=seat.customer_id).individual
+    ):
+        require(seat, permissions.BUY)
+    return seat.member_id
 
 
 def chosen(request: MemberRequest) -> Account | None:

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from postmeter.customers import permissions
 from postmeter.db.public_ids import public_ids
-from postmeter.invoicing import pdf
+from postmeter.invoicing import mail, pdf
 from postmeter.kit.money import MICROS, format_amount, parse_amount
-from postmeter.kit.refusals import NotAllowed, Refusal
+from postmeter.kit.refusals import NotAllowed, NotFound, Refusal
 from postmeter.payments import queries as payments
 from postmeter.payments.models import PaymentMethod
 from postmeter.payments.reasons import words_of
@@ -100,7 +100,7 @@ class TopUpForm(CardForm):
 
 
 @require_safe
-@member_page(permission=permissions.BUY)
+@member_page()
 def top_up(request: MemberRequest) -> HttpResponse:
     """GET /credit/top-up/?amount=&card=&next=: "Add Message Credit". Nothing is asked of anybody yet."""
     form = _form(request, None)
@@ -115,7 +115,7 @@ def top_up(request: MemberRequest) -> HttpResponse:
     return _show_form(request, form)
 
 
-@member_page(permission=permissions.BUY)
+@member_page()
 def confirm_top_up(request: MemberRequest) -> HttpResponse:
     """GET …/confirm/: names the amount, the card and the balance after. POST: charges the card, once for each form."""
     form = _form(request, request.POST if request.method == "POST" else request.GET)
@@ -125,7 +125,7 @@ def confirm_top_up(request: MemberRequest) -> HttpResponse:
 
 
 def _form(request: MemberRequest, data: Any) -> TopUpForm:
-    cards = payments.methods(customer_id=request.seat.customer_id)
+    cards = payments.methods(customer_id=request.seat.customer_id, member_id=accounts.pays_with(request))
     good = [card for card in cards if not payments.has_expired(card, now=timezone.now())]
     return TopUpForm(data, unit=_wallet(request).unit, cards=good)
 
@@ -180,6 +180,7 @@ def _buy(request: MemberRequest, form: TopUpForm) -> HttpResponse:
             key=form.key,
             actor=request.actor,
             now=timezone.now(),
+            member_id=accounts.pays_with(request),
         )
     except Refusal as refusal:
         add_refusal(form, refusal, {"method": "card"})
@@ -196,10 +197,11 @@ def keep_way_back(request: HttpRequest, top_up_id: int) -> None:
 
 
 @require_safe
-@member_page(permission=permissions.BUY)
+@member_page()
 def top_up_result(request: MemberRequest, top_up_id: int) -> HttpResponse:
     """GET /credit/top-ups/TU…/: what became of it. The bank leads the cardholder back here, so the gateway is asked."""
     customer_id = request.seat.customer_id
+    _must_be_theirs(request, top_up_id)
     topups.ask(customer_id=customer_id, top_up_id=top_up_id, now=timezone.now())
     bought = topup_queries.bought(customer_id=customer_id, top_up_id=top_up_id)
     state = PaymentState(bought.payment.state)
@@ -218,14 +220,25 @@ def top_up_result(request: MemberRequest, top_up_id: int) -> HttpResponse:
             "look_again_seconds": (30 if state is PaymentState.PROCESSING else 5) if state in OPEN else None,
             "back": _way_back_of(request, top_up_id),
             "individual": accounts.chosen(request) is not None,
+            "owner": accounts.pays_with(request),
+            "own_invoice": mail.link(bought.invoice) if bought.invoice and accounts.pays_with(request) else "",
         },
     )
 
 
+def _must_be_theirs(request: MemberRequest, top_up_id: int) -> None:
+    """Who buys with a method of their own sees their own purchases and no others. Raises NotFound, NotAllowed."""
+    if accounts.pays_with(request):
+        bought = topup_queries.bought(customer_id=request.seat.customer_id, top_up_id=top_up_id)
+        if bought.top_up.created_by != request.actor:
+            raise NotFound("There is no such top-up.")
+
+
 @require_POST
-@member_page(permission=permissions.BUY)
+@member_page()
 def give_up_top_up(request: MemberRequest, top_up_id: int) -> HttpResponse:
     """POST …/give-up/: do not go to the bank after all."""
+    _must_be_theirs(request, top_up_id)
     topups.give_up(customer_id=request.seat.customer_id, top_up_id=top_up_id, now=timezone.now())
     messages.info(request, "The purchase was called off. Nothing was charged.")
     return redirect("top-up-result", top_up_id=top_up_id)

@@ -24,6 +24,7 @@ from postmeter.topups import queries as topups
 from postmeter.web import cursors, session
 from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.stepup import confirmed_person
+from postmeter.web.views import accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,28 @@ class KindForm(forms.Form):
         self.fields["kind"].choices = [(kind, KINDS[kind]) for kind in settings.PAYMENT_KINDS]  # type: ignore[attr-defined]
 
 
-@member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
+def _owner(request: MemberRequest) -> int:
+    """For whom this member adds and removes methods: 0 is the customer, else themselves. Raises NotAllowed."""
+    return 0 if permissions.MANAGE_PAYMENT_METHODS in request.seat.permissions else accounts.pays_with(request)
+
+
+def _list_of(owner: int) -> str:
+    return "own-methods" if owner else "payments"
+
+
+@require_safe
+@member_page()
+def own_methods(request: MemberRequest) -> HttpResponse:
+    """GET /credit/methods/: one's own payment methods, where each member has credit (R-03, A-25). Nobody else charges them."""
+    cards = queries.methods(customer_id=request.seat.customer_id, member_id=accounts.pays_with(request) or -1)
+    return render(request, "web/own_methods.html", {"cards": cards})
+
+
+@member_page()
 @confirmed_person
 def add_card(request: MemberRequest) -> HttpResponse:
     """GET /payments/cards/add/?next=: asks what to add and says what follows. POST: leads to the gateway's hosted page."""
+    owner = _owner(request)
     form = KindForm(request.POST or None, initial={"kind": settings.PAYMENT_KINDS[0]})
     if request.method != "POST" or not form.is_valid():
         shown = {"form": form, "next": session.way_back(request, ""), "one": len(settings.PAYMENT_KINDS) == 1}
@@ -150,6 +169,7 @@ def add_card(request: MemberRequest) -> HttpResponse:
         _, page = operations.start_setup(
             customer_id=request.seat.customer_id,
             kind=form.cleaned_data["kind"],
+            member_id=owner,
             actor=request.actor,
             success_url=f"{settings.PUBLIC_URL}/payments/cards/SETUP/done/",
             cancel_url=settings.PUBLIC_URL + reverse("card-cancelled"),
@@ -157,25 +177,26 @@ def add_card(request: MemberRequest) -> HttpResponse:
         )
     except operations.GatewayUnavailable as refusal:
         messages.error(request, str(refusal))
-        return redirect("payments")
+        return redirect(_list_of(owner))
     # A page that leads on, not a redirect: browsers hold redirects after a form to form-action, which is ourselves alone.
     return render(request, "web/card_go.html", {"page": page})
 
 
 @require_safe
-@member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
+@member_page()
 def card_done(request: MemberRequest, setup_id: int) -> HttpResponse:
     """GET /payments/cards/CS…/done/: back from the hosted page. May come before, after or without the gateway's callback."""
+    home = _list_of(_owner(request))
     try:
         card = operations.finish_setup(customer_id=request.seat.customer_id, setup_id=setup_id, now=timezone.now())
     except operations.GatewayUnavailable as refusal:
         messages.warning(request, str(refusal))
-        return redirect("payments")
+        return redirect(home)
     if card is None:
         messages.warning(request, "Nothing was added: the page was not finished.")
-        return redirect("payments")
+        return redirect(home)
     messages.success(request, f"{card.name} was added. {_what_next(card)}")
-    return redirect(request.session.pop(_AFTER_CARD, "") or "payments")
+    return redirect(request.session.pop(_AFTER_CARD, "") or home)
 
 
 def _what_next(card: PaymentMethod) -> str:
@@ -183,25 +204,32 @@ def _what_next(card: PaymentMethod) -> str:
 
 
 @require_safe
-@member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
+@member_page()
 def card_cancelled(request: MemberRequest) -> HttpResponse:
     """GET /payments/cards/cancelled/: back from the hosted page without a card."""
+    home = _list_of(_owner(request))
     messages.info(request, "Nothing was added.")
-    return redirect(request.session.pop(_AFTER_CARD, "") or "payments")
+    return redirect(request.session.pop(_AFTER_CARD, "") or home)
 
 
-@member_page(permission=permissions.MANAGE_PAYMENT_METHODS)
+@member_page()
 def remove_card(request: MemberRequest, method_id: int) -> HttpResponse:
     """GET: asks once. POST: stops using the card."""
-    customer_id = request.seat.customer_id
+    customer_id, owner = request.seat.customer_id, _owner(request)
+    home = _list_of(owner)
     if request.method != "POST":
-        card = queries.method(customer_id=customer_id, method_id=method_id)
-        last = len(queries.methods(customer_id=customer_id)) == 1
-        return render(request, "web/card_remove.html", {"card": card, "name": card.name, "last": last})
+        cards = queries.methods(customer_id=customer_id, member_id=owner)
+        card = next((each for each in cards if each.id == method_id), None)
+        if card is None:
+            raise NotFound("There is no such payment method.")
+        last = len(cards) == 1
+        return render(request, "web/card_remove.html", {"card": card, "name": card.name, "last": last, "home": home})
     try:
-        operations.remove_method(customer_id=customer_id, method_id=method_id, now=timezone.now(), actor=request.actor)
+        operations.remove_method(
+            customer_id=customer_id, method_id=method_id, now=timezone.now(), actor=request.actor, member_id=owner
+        )
     except Refusal as refusal:
         messages.warning(request, str(refusal))
     else:
         messages.success(request, "It was removed and will not be charged again.")
-    return redirect("payments")
+    return redirect(home)
