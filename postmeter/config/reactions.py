@@ -88,7 +88,7 @@ REACTIONS = {
     "wallet.limit_changed": [],
     "wallet.opened": [notifications.open_alerts],
     "webhook.added": [],
-    "webhook.disabled": [],
+    "webhook.disabled": [notifications.tell_of_terms],
     "webhook.enabled": [],
     "webhook.removed": [],
     "wire.credited": [],

@@ -50,6 +50,7 @@ class Notice(CustomerRow):
             ("adjusted", "Credit was adjusted"),
             ("promotion", "Promotional credit"),
             ("transfer", "Credit was transferred"),
+            ("webhook_disabled", "A webhook is told nothing any more"),
         ]
     )
     key = models.TextField()  # what it is about: a repeated job finds the first one's row

@@ -21,6 +21,7 @@ OF_TERMS = {
     "change_request.reversed": "request_decided",
     "adjustment.posted": "adjusted",
     "grant.given": "promotion",
+    "webhook.disabled": "webhook_disabled",
 }
 KINDS = {"automation.failed": "top_up_failed", "automation.paused": "top_up_paused", "automation.capped": "top_up_capped"}
 WARN_DAYS = (7, 30)  # before a card expires, the nearest first

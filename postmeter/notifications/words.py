@@ -77,6 +77,7 @@ def title(notice: Notice, unit: str) -> str:
         "bill": f"A bill of {format_amount(int(str(facts.get('amount_micros', 0))), unit)}",
         "overdraft_stopped": "Nothing more is lent until your bill is paid",
         "suspended": "Sending is suspended",
+        "webhook_disabled": "A webhook is told nothing any more",
         "reinstated": "Sending goes on",
         "request_decided": _decision_title(facts),
         "adjusted": f"Credit was {'given' if int(str(facts.get('amount_micros', 0))) > 0 else 'taken'} by hand",
@@ -264,6 +265,18 @@ _SUSPENDED = {
 }
 
 
+def _webhook_disabled(about: _About) -> Words:
+    return Words(
+        "A webhook is told nothing any more",
+        (
+            f"Your system at {about.notice.facts['host']} said that it is gone, or has taken nothing for five days.",
+            "What happens to your credit is not told there until somebody lets it be told again.",
+        ),
+        "Look at the webhook",
+        "/settings/webhooks/",
+    )
+
+
 def _suspended(about: _About) -> Words:
     why = _SUSPENDED.get(str(about.notice.facts.get("reason")), "Your account manager suspended it.")
     sentences = (f"No new messages are accepted. {why}", "What was accepted before goes its way.")
@@ -325,6 +338,7 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "bill": _bill,
     "overdraft_stopped": _overdraft_stopped,
     "suspended": _suspended,
+    "webhook_disabled": _webhook_disabled,
     "reinstated": _reinstated,
     "request_decided": _request_decided,
     "adjusted": _adjusted,

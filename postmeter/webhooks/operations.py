@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from django.db import connection
 
@@ -168,7 +169,8 @@ def _put_off(row: Delivery, now: datetime) -> None:
 def _disable(endpoint: Endpoint, now: datetime) -> None:
     if endpoint.disabled_at is None:
         endpoint.disabled_at = now
-        events.record("webhook.disabled", customer_id=endpoint.customer_id, subject_id=endpoint.id, now=now)
+        data = {"host": urlsplit(endpoint.url).hostname}
+        events.record("webhook.disabled", customer_id=endpoint.customer_id, subject_id=endpoint.id, now=now, data=data)
 
 
 def _write(endpoint: Endpoint, event_id: int, kind: str, body: str, now: datetime) -> list[int]:

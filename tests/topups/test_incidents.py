@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
@@ -206,15 +206,24 @@ def test_frappe_1175_a_callback_that_is_repeated_by_many_at_once_credits_once(ca
 
     def hear() -> None:
         operations.settle(customer_id=clinic.id, payment_id=top_up.payment_id, outcome=word, now=timezone.now())
+
+    at_once(hear)
+    assert clinic.available == 20 * MICROS
+    assert verify_all().ok
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """Eight do the same at the same moment."""
+
+    def alone() -> None:
+        work()
         connection.close()
 
-    threads = [threading.Thread(target=hear) for _ in range(8)]
+    threads = [threading.Thread(target=alone) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert clinic.available == 20 * MICROS
-    assert verify_all().ok
 
 
 def asked(clinic: Clinic) -> tuple[queries.TopUp, Outcome]:
@@ -261,12 +270,7 @@ def test_hyperswitch_11491_the_same_refund_heard_by_many_at_once_is_booked_once(
     def hear() -> None:
         fact = Fact("refund", "re_1", word.ref, 2_000, "USD")
         reversals.book(customer_id=clinic.id, payment_id=top_up.payment_id, fact=fact, now=timezone.now())
-        connection.close()
 
-    threads = [threading.Thread(target=hear) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(hear)
     assert clinic.posted == 0
     assert verify_all().ok

@@ -16,8 +16,12 @@ from postmeter.config.reactions import REACTIONS
 from postmeter.db import calls, scope
 from postmeter.db.public_ids import public_ids
 from postmeter.events import operations as events
+from postmeter.events.models import Event
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
+from postmeter.notifications import queries as notices
+from postmeter.notifications import rounds
+from postmeter.notifications.words import words
 from postmeter.webhooks import operations, queries, signing, tasks
 from postmeter.webhooks.kinds import KINDS, body_of
 from postmeter.webhooks.models import Delivery, Endpoint
@@ -127,6 +131,12 @@ def test_an_address_that_is_gone_or_takes_nothing_for_days_is_told_no_more(cast:
         operations.deliver(customer_id=clinic.id, delivery_id=delivery_id, now=now + timedelta(days=days))
     assert queries.endpoint(customer_id=clinic.id, endpoint_id=endpoint.id).disabled_at
     assert operations.fan_out(customer_id=clinic.id, event_id=happened(clinic), now=now) == []
+    with scope.customer(clinic.id):
+        [event] = Event.objects.filter(customer_id=clinic.id, kind="webhook.disabled")
+    for _ in range(2):
+        rounds.tell_of_terms(event, now=now)
+    [notice] = [each for each in notices.notices(customer_id=clinic.id) if each.kind == "webhook_disabled"]
+    assert "127.0.0.1 said that it is gone" in words(notice, now=now).sentences[0]
     operations.enable(customer_id=clinic.id, endpoint_id=endpoint.id, actor=clinic.actor, now=now)
     assert len(operations.fan_out(customer_id=clinic.id, event_id=happened(clinic), now=now)) == 1
 
