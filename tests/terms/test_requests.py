@@ -98,7 +98,7 @@ def test_bad_input_is_refused_by_name(cast: Cast) -> None:
     assert queries.request(customer_id=clinic.id, request_id=row.id).state == "asked"
 
 
-# S-100 A-41
+# S-100 S-101 A-41
 def test_paying_afterwards_needs_three_months_above_five_thousand(cast: Cast) -> None:
     for months in ((5_000, 6_000, 7_000), (9_000, 1, 9_000)):
         with pytest.raises(Conflict, match=r"more than \$5,000.00 in each of the last three months"):

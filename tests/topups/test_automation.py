@@ -112,7 +112,7 @@ def state(clinic: Clinic) -> Automation:
         return Automation.objects.get(customer_id=clinic.id, wallet_id=clinic.pool.id)
 
 
-def test_a_balance_that_falls_below_its_threshold_is_filled_once(harbour: Clinic) -> None:  # S-117 S-122 A-04 A-16
+def test_a_balance_that_falls_below_its_threshold_is_filled_once(harbour: Clinic) -> None:  # S-102 S-117 S-122 A-04 A-16
     save(harbour)
     send(harbour, 20)  # 30 - 20 is not below 10: whole messages cost a little less
     jobs()
@@ -201,7 +201,7 @@ def test_the_next_method_pays_when_the_first_one_surely_did_not(stage: Stage, ca
     assert verify_all().ok
 
 
-def test_three_strikes_end_it_until_a_person_says_so(stage: Stage, cast: Cast) -> None:  # A-34, akash #3660, Lago #6176
+def test_three_strikes_end_it_until_a_person_says_so(stage: Stage, cast: Cast) -> None:  # S-104 A-34, akash #3660, Lago #6176
     clinic = cast.clinic(credit_micros=5 * MICROS)
     good = saved_card(stage, clinic)
     buy(clinic, good, 30)

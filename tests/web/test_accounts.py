@@ -128,7 +128,7 @@ def test_a_log_of_somebody_elses_account_is_not_there(house: Team, signed_in: Si
     assert "User Credits" in words_of(browser.get("/credit/statement/"))
 
 
-def test_the_log_is_a_csv_file_that_no_spreadsheet_runs(house: Team, signed_in: SignedIn) -> None:  # S-168 S-170 A-64
+def test_the_log_is_a_csv_file_that_no_spreadsheet_runs(house: Team, signed_in: SignedIn) -> None:  # S-153 S-168 S-170 A-64
     sam = house.seat(Role.SENDER)
     house.transfer(house.master, None, sam, 3 * MICROS)
     answer = signed_in(sam).get(f"/credit/statement.csv?account={named(house.wallet(sam))}")

@@ -39,7 +39,8 @@ def test_every_refusal_stands_beside_its_field_and_nothing_typed_is_lost(
     assert queries.automatic(customer_id=clinic.id, wallet_id=clinic.pool.id, now=clinic.pool.created_at) is None
 
 
-def test_a_charge_that_saving_causes_needs_a_yes_and_is_explained(stage: Stage, cast: Cast, signed_in: SignedIn) -> None:
+def test_a_charge_that_saving_causes_needs_a_yes_and_is_explained(stage: Stage, cast: Cast, signed_in: SignedIn) -> None:
+    # S-118 S-119 S-120 S-121 A-24
     clinic = cast.clinic(credit_micros=0)
     buy(clinic, saved_card(stage, clinic), 30)
     send(clinic, 25)

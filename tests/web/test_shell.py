@@ -30,6 +30,7 @@ def test_nobody_sees_a_page_without_signing_in_and_comes_back_to_it_afterwards(c
 
 
 def test_the_frame_shows_the_balance_and_only_what_the_member_may_open(cast: Cast, signed_in: SignedIn) -> None:
+    # S-004 S-093
     clinic = cast.clinic(credit_micros=12_340_000)
     page = signed_in(clinic.master).get("/").content.decode()
     assert "$12.34" in page
