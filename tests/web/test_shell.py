@@ -34,6 +34,7 @@ def test_the_frame_shows_the_balance_and_only_what_the_member_may_open(cast: Cas
     clinic = cast.clinic(credit_micros=12_340_000)
     page = signed_in(clinic.master).get("/").content.decode()
     assert "$12.34" in page
+    assert "Top-up Credit" in page
     clerk = cast.member(clinic, Role.BILLING_ADMIN)
     entry = context.Entry("Send", "overview", permission=permissions.SEND)
     assert context.address_of(entry, clinic.master) == "/"
