@@ -41,15 +41,17 @@ class BadReversal(BadInput):
 
 
 def hear(*, gateway: str, fact: Fact, now: datetime) -> bool:
-    """Book what a gateway said. It does not say whose payment it was, so it is asked. Says whether anything moved.
+    """Book what a gateway said. Where it does not say whose payment it was, it is asked. Says whether anything moved.
 
     Raises GatewayUnavailable and TooEarly: then it has to say it again.
     """
-    try:
-        paid = payments.gateway(gateway).fetch(ref=fact.payment_ref, facts={})
-    except GatewayDown as error:
-        raise payments.GatewayUnavailable from error
-    whose = (paid.facts if paid else None) or {}
+    whose = fact.facts
+    if whose is None:
+        try:
+            paid = payments.gateway(gateway).fetch(ref=fact.payment_ref, facts={})
+        except GatewayDown as error:
+            raise payments.GatewayUnavailable from error
+        whose = (paid.facts if paid else None) or {}
     if not (whose.get("customer", "").isdigit() and whose.get("payment", "").isdigit()):
         return False  # somebody else's payment on the same gateway account
     return book(customer_id=int(whose["customer"]), payment_id=int(whose["payment"]), fact=fact, now=now)

@@ -19,6 +19,7 @@ from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput
 from postmeter.payments import operations
 from postmeter.payments import queries as payments
+from postmeter.payments.gateways.paypal import PayPal
 from postmeter.payments.health import Health, health
 from postmeter.payments.models import PaymentMethod
 from postmeter.payments.states import PaymentState
@@ -265,3 +266,21 @@ def test_each_request_and_answer_is_as_paypal_describes_it(
 def _fits(described: str, path: str) -> bool:
     theirs, ours = described.split("/"), path.split("/")
     return len(theirs) == len(ours) and all(a.startswith("{") or a == b for a, b in zip(theirs, ours, strict=True))
+
+
+def test_a_refund_that_does_not_carry_our_name_is_traced_by_its_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ask(_: PayPal, method: str, path: str, **__: object) -> dict[str, Any]:
+        asked.append((method, path))
+        return {"custom_id": "7.9"}
+
+    monkeypatch.setattr(PayPal, "_ask", ask)
+    refund = {
+        "id": "R1",
+        "amount": {"currency_code": "USD", "value": "5.00"},
+        "links": [{"rel": "up", "href": "https://api-m.paypal.com/v2/payments/captures/C1"}],
+    }
+    found = PayPal(settings.PAYPAL)._reversal("refund", refund)
+    assert asked == [("GET", "/v2/payments/captures/C1")]
+    assert (found.facts, found.amount_minor, found.kind) == ({"customer": "7", "payment": "9"}, 500, "refund")

@@ -82,6 +82,7 @@ class Reversal:
     amount_minor: int
     currency: str
     is_back: bool = False  # what was taken comes again: a dispute that was won, a refund that failed
+    facts: Mapping[str, str] | None = None  # whose payment it is, where the gateway says so itself
 
 
 class Gateway(Protocol):

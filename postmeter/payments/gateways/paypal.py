@@ -142,11 +142,13 @@ class PayPal:
         return []
 
     def _reversal(self, kind: str, thing: Mapping[str, Any]) -> Reversal:
-        """Of a refund, which names its capture by a link only, or of a capture that a bank took back."""
-        up = _link(thing, "up")
-        capture = self._ask("GET", f"/v2/payments/captures/{up.rpartition('/')[2]}") if kind == "refund" else thing
+        """Of a refund, or of a capture that a bank took back. Both carry our own name of the payment; else its capture is asked."""
+        named = str(thing.get("custom_id") or "")
+        if not named:
+            capture_id = _link(thing, "up").rpartition("/")[2]
+            named = str(self._ask("GET", f"/v2/payments/captures/{capture_id}").get("custom_id") or "")
         amount, currency = _amount(thing)
-        return Reversal(kind, str(thing["id"]), self._order_of(capture), amount, currency)
+        return Reversal(kind, str(thing["id"]), self._order_of(thing), amount, currency, facts=_facts(named))
 
     def _order_of(self, capture: Mapping[str, Any]) -> str:
         return str(((capture.get("supplementary_data") or {}).get("related_ids") or {}).get("order_id") or "")
