@@ -1,6 +1,7 @@
 """Jobs about top-ups."""
 
 from django.utils import timezone
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from postmeter.events import queries as events
@@ -14,7 +15,7 @@ def react(*, customer_id: int, event_id: int, **later: object) -> None:
     automation.react(customer_id=customer_id, wallet_id=event.subject_id, now=timezone.now(), trigger=event_id)
 
 
-@app.task(queue="mail", pass_context=False)
+@app.task(queue="mail", retry=RetryStrategy(max_attempts=10, exponential_wait=4), pass_context=False)
 def tell_of_breaker(*, customer_id: int, event_id: int, **later: object) -> None:
     """Automatic top-ups were stopped for everybody, or go on."""
     breaker.tell(event_id=event_id)

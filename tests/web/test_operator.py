@@ -206,7 +206,7 @@ class TestTerms:
         assert manager.post(place(clinic, "terms/"), form).status_code == 302
         row = queries.agreement(customer_id=clinic.id)
         assert (row.limit_micros, row.days_to_pay, row.suspend_after_days) == (250 * MICROS, 30, None)
-        assert fields_of(manager.get(place(clinic, "terms/")).content.decode())["limit"] == "250.00"
+        assert fields_of(manager.get(place(clinic, "terms/")).content.decode())["limit"] == "250"
 
     def test_credit_is_given_once_after_it_was_looked_at(self, cast: Cast, manager: Client) -> None:
         clinic = cast.clinic(credit_micros=0)

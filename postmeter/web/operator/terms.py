@@ -23,6 +23,7 @@ from postmeter.wallets import queries as wallets
 from postmeter.web.forms import add_refusal, key_of, new_key
 from postmeter.web.operator.access import StaffRequest, act, staff_page
 from postmeter.web.stepup import confirmed_person
+from postmeter.web.templatetags.postmeter import whole_amount
 
 
 class TermsForm(forms.Form):
@@ -46,7 +47,7 @@ def terms(request: StaffRequest, customer_id: int) -> HttpResponse:
     """GET /customers/CU…/terms/: the form. POST: saves it."""
     row, wallet = queries.agreement(customer_id=customer_id), wallets.pool(customer_id=customer_id)
     first = {name: getattr(row, name) for name in ("days_to_pay", "stop_after_days", "suspend_after_days", "suspend_on_dispute")}
-    form = TermsForm(request.POST or None, initial={**first, "limit": f"{row.limit_micros / 1_000_000:.2f}"})
+    form = TermsForm(request.POST or None, initial={**first, "limit": whole_amount(row.limit_micros, wallet.unit)})
     status = 422 if form.is_bound else 200
     if form.is_valid():
         given, now = dict(form.cleaned_data), timezone.now()
