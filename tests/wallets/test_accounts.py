@@ -35,15 +35,15 @@ def test_an_office_manager_sees_the_staff_of_each_of_their_offices_and_no_system
     house.group("office", boss, one)
     house.group("office", boss, two)
     house.group("team", boss, far)
-    both = (True, True, False)
-    assert seen(house, boss) == {boss.email: both, one.email: both, two.email: both}
+    every = (True, True, True)
+    assert seen(house, boss) == {boss.email: every, one.email: every, two.email: every}
 
 
 def test_others_see_themselves_and_their_team_and_give_only_their_own(house: Team) -> None:
     sam, mate, far = (house.seat(Role.SENDER) for _ in range(3))
     house.group("team", sam, mate)
     house.group("office", sam, far)
-    assert seen(house, sam) == {sam.email: (True, True, False), mate.email: (False, True, False)}
+    assert seen(house, sam) == {sam.email: (True, True, True), mate.email: (False, True, True)}
 
 
 def test_who_may_not_send_has_a_row_only_while_there_is_credit_to_take_back(house: Team) -> None:
