@@ -16,6 +16,7 @@ from postmeter.db import calls, scope
 from postmeter.kit.money import MICROS
 from postmeter.ledger import operations as ledger
 from postmeter.rating import operations as rating
+from postmeter.rating.packs import Tier
 from postmeter.wallets import operations as wallets
 from postmeter.wallets import queries as wallet_queries
 from postmeter.wallets.models import Wallet
@@ -76,9 +77,14 @@ class Cast:
     """Makes the people of one test."""
 
     def clinic(
-        self, *, credit_micros: int = 100 * MICROS, name: str = "Harbour Physio", payable: dict[str, bool] | None = None
+        self,
+        *,
+        credit_micros: int = 100 * MICROS,
+        name: str = "Harbour Physio",
+        payable: dict[str, bool] | None = None,
+        unit: str = "USD",
     ) -> Clinic:
-        """A customer with this much credit, in US dollars."""
+        """A customer with this much credit, in US dollars, or in SMS credits of ten cents each, eight from 1,000 on."""
         now, n = at(), next(_numbers)
         unique = f"{n}-{calls.next_id()}"
         customer = customers.create_customer(
@@ -92,13 +98,13 @@ class Cast:
             address="7 Quay Road\nPortland, ME 04101",
         )
         with scope.customer(customer.id):
-            pool = wallets.open_wallet(customer_id=customer.id, kind="pool", unit="USD", now=now)
-            sandbox = wallets.open_wallet(customer_id=customer.id, kind="sandbox", unit="USD", now=now)
+            pool = wallets.open_wallet(customer_id=customer.id, kind="pool", unit=unit, now=now)
+            sandbox = wallets.open_wallet(customer_id=customer.id, kind="sandbox", unit=unit, now=now)
             prices = rating.create_price_list(
                 customer_id=customer.id,
                 name="Test prices",
                 plan="standard",
-                currency="USD",
+                currency=unit,
                 payable={"undelivered": False} if payable is None else payable,
                 now=now,
                 actor="operator",
@@ -108,6 +114,10 @@ class Cast:
                 rating.NewRate("sms", "out", "44", "GB", 46_300, 0),
                 rating.NewRate("sms", "in", "1", "US", 7_500, 0),
             ]
+            if unit == "SMS":
+                rates = [rating.NewRate("sms", "out", "1", "US", MICROS, 0)]
+                tiers = [Tier(1, 100_000), Tier(1_000, 80_000)]
+                rating.set_packs(price_list=prices, currency="USD", tiers=tiers, valid_from=now, now=now, actor="operator")
             rating.set_rates(price_list=prices, new=rates, valid_from=now - timedelta(days=30), now=now, actor="operator")
             customers.add_member(
                 customer_id=customer.id,

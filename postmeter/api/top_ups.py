@@ -17,6 +17,7 @@ from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.payments import queries as payments
 from postmeter.payments.operations import MethodUnusable
 from postmeter.topups import models, operations, queries, retry
+from postmeter.topups.price import PriceChanged
 from postmeter.topups.retry import AlreadyFull, NotFailed
 
 
@@ -26,8 +27,18 @@ class NewTopUp(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     wallet: Annotated[str, Meta(max_length=64, examples=["WA0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
     payment_method: Annotated[str, Meta(max_length=64, examples=["PM0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
     amount: Annotated[
-        str, Meta(description="A decimal string in the wallet's unit; 10 at least.", max_length=40, examples=["25.00"])
+        str,
+        Meta(
+            description="A decimal string in the wallet's unit, of a price of 10 at least: 25.00 where that is a currency, 500 where"
+            " credit is counted in messages.",
+            max_length=40,
+            examples=["25.00"],
+        ),
     ]
+    price: Annotated[
+        Annotated[str, Meta(max_length=40)] | None,
+        Meta(description="The price that was agreed to: another one is refused (409 `price_changed`). null: whatever it is."),
+    ] = None
 
 
 class TopUp(msgspec.Struct, kw_only=True):
@@ -37,6 +48,8 @@ class TopUp(msgspec.Struct, kw_only=True):
     wallet: str
     amount: Amount
     unit: str
+    price: Annotated[str, Meta(description="What is charged for it, as a decimal string.", examples=["25"])]
+    currency: str
     state: Annotated[str, Meta(description="pending, succeeded or failed")]
     payment_method: str
     payment_state: str
@@ -73,7 +86,7 @@ class TopUpPage(msgspec.Struct, kw_only=True):
     status=201,
     key_required=True,
     live_only=True,
-    refusals=(BadInput, NotFound, MethodUnusable, Conflict),
+    refusals=(BadInput, NotFound, MethodUnusable, Conflict, PriceChanged),
 )
 def create_top_up(call: Call[NewTopUp, None]) -> TopUp:
     """Charges a saved payment method. The Idempotency-Key is needed: the same key can never charge twice."""
@@ -88,6 +101,7 @@ def create_top_up(call: Call[NewTopUp, None]) -> TopUp:
         key=call.key.key,
         actor=call.caller.actor,
         now=call.now,
+        agreed_micros=None if body.price is None else parse_decimal_string(body.price, field="price"),
     )
     shown = _shape(call.customer_id, purchase)
     if shown.payment_method != body.payment_method:
@@ -176,6 +190,8 @@ def _shape(customer_id: int, purchase: operations.Purchase) -> TopUp:
         wallet=ids.encode("WA", row.wallet_id),
         amount=decimal_string(row.amount_micros),
         unit=row.unit,
+        price=decimal_string(payment.amount_micros),
+        currency=payment.currency,
         state=row.state,
         payment_method=ids.encode("PM", payment.method_id),
         payment_state=purchase.payment_state,

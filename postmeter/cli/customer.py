@@ -31,7 +31,8 @@ def list_() -> None:
 @click.option("--name", required=True)
 @click.option("--email", required=True, help="Where invoices and alerts go.")
 @click.option("--country", required=True, help="Two letters.")
-@click.option("--currency", required=True, help="Three letters.")
+@click.option("--currency", required=True, help="Three letters: what it pays in.")
+@click.option("--unit", default="", help="SMS: its credit is counted in messages, and its plan's prices are too. Else money.")
 @click.option("--time-zone", required=True, help="Such as America/New_York.")
 @click.option("--sender", required=True, help="The number that its texts come from, such as +15550100000.")
 @click.option("--address", default="", help="Lines separated by semicolons.")
@@ -44,6 +45,7 @@ def add(
     email: str,
     country: str,
     currency: str,
+    unit: str,
     time_zone: str,
     sender: str,
     address: str,
@@ -54,34 +56,28 @@ def add(
 ) -> None:
     """Open a customer with its wallets and its first member, all or nothing. Prints where that member begins."""
     connect()
-    from django.db import transaction
     from django.utils import timezone
 
-    from postmeter.customers import operations as customers
     from postmeter.customers import signin
-    from postmeter.customers.models import Role, User
-    from postmeter.db import scope
-    from postmeter.wallets import operations as wallets
+    from postmeter.customers.models import User
+    from postmeter.terms.opening import open_customer
 
-    now = timezone.now()
-    with transaction.atomic():
-        customer = customers.create_customer(
-            name=name,
-            email=email,
-            country=country,
-            currency=currency,
-            time_zone=time_zone,
-            sender=sender,
-            address=address.replace(";", "\n"),
-            tax_id=tax_id,
-            plan=plan,
-            now=now,
-        )
-        with scope.customer(customer.id):
-            wallets.open_first(customer_id=customer.id, unit=currency, now=now)
-            customers.add_member(
-                customer_id=customer.id, email=master_email, name=master_name, roles=[Role.MASTER], now=now, actor="operator"
-            )
+    customer = open_customer(
+        name=name,
+        email=email,
+        country=country,
+        currency=currency,
+        unit=unit,
+        time_zone=time_zone,
+        sender=sender,
+        address=address.replace(";", "\n"),
+        tax_id=tax_id,
+        plan=plan,
+        master_email=master_email,
+        master_name=master_name,
+        actor="operator",
+        now=timezone.now(),
+    )
     link = signin.first_link(User.objects.get(email=master_email.strip().lower()))
     click.echo(f"{customer.number}  {customer.name} is open. {master_name} begins at (once, within three days):\n{link}")
 

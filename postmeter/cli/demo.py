@@ -226,6 +226,6 @@ def _dollars(micros: int) -> str:
 def _whole_dollars(micros: int) -> int:
     """What to buy so that `micros` more are there: whole dollars, at least the smallest purchase."""
     from postmeter.kit.money import MICROS
-    from postmeter.topups.operations import MINIMUM_MICROS
+    from postmeter.topups.price import MINIMUM_MICROS
 
     return max(MINIMUM_MICROS, -(-micros // MICROS) * MICROS)

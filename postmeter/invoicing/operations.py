@@ -35,16 +35,24 @@ class Line:
 
 @scoped
 def issue(
-    *, customer_id: int, subject_id: int, currency: str, lines: Sequence[Line], now: datetime, agreed_at: datetime | None = None
+    *,
+    customer_id: int,
+    subject_id: int,
+    currency: str,
+    lines: Sequence[Line],
+    now: datetime,
+    agreed_at: datetime | None = None,
+    tax_at_purchase: bool = False,
 ) -> Invoice:
     """Issue the document of a payment, once: a second call answers the first one's.
 
     It is the tax invoice where tax is due at purchase, by the rules of the day on which the buyer agreed to the price (A-26),
     else a receipt without tax. The number is taken from a counter row that stays locked until the transaction ends: a
     transaction that fails gives its number back, so the series has no gaps (S-020, Article 226).
+    `tax_at_purchase`: whatever the seller's tax point; credit counted in messages has no other price than this one.
     """
     seller, customer = Seller.objects.get(id=1), customers.customer(customer_id=customer_id)
-    at_purchase = seller.tax_point == TaxPoint.PURCHASE
+    at_purchase = tax_at_purchase or seller.tax_point == TaxPoint.PURCHASE
     day = _day(now, customer)
     return _issue(
         Kind.INVOICE if at_purchase else Kind.RECEIPT,

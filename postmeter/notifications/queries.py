@@ -11,7 +11,7 @@ from postmeter.messaging import queries as messaging
 from postmeter.notifications import runway as arithmetic
 from postmeter.notifications.models import Alert, Notice
 from postmeter.notifications.runway import Forecast
-from postmeter.topups.operations import MINIMUM_MICROS
+from postmeter.topups import price as prices
 from postmeter.topups.queries import Figures
 
 HISTORY_DAYS = 56
@@ -63,16 +63,17 @@ def runway(*, customer_id: int, figures: Figures, now: datetime) -> Runway:
     waiting = messaging.waiting(customer_id=customer_id)
     spent = spent_by_day(customer_id=customer_id, first=today - timedelta(days=HISTORY_DAYS), last=today, zone=zone)
     usual = arithmetic.pace(spent[:-1])
+    least = prices.least(customer_id=customer_id, wallet=figures.wallet, now=now)
     if usual is None:
         missing = max(waiting.micros - max(figures.available_micros, 0), 0)
-        to_buy = max(missing, MINIMUM_MICROS) if waiting.count else 0
+        to_buy = max(missing, least) if waiting.count else 0
         return Runway(spent, None, waiting.count, waiting.micros, waiting.first_lapses_at, to_buy)
     available = figures.available_micros - figures.debt_micros - waiting.micros
     scheduled = messaging.held_by_day(customer_id=customer_id, since=now, time_zone=str(zone))
     forecast = arithmetic.forecast(
         available_micros=available, usual=usual, today=today, spent_today_micros=spent[-1][1], scheduled=scheduled
     )
-    to_buy = arithmetic.to_buy(forecast, available_micros=available + figures.incoming_micros, least_micros=MINIMUM_MICROS)
+    to_buy = arithmetic.to_buy(forecast, available_micros=available + figures.incoming_micros, least_micros=least)
     return Runway(spent, forecast, waiting.count, waiting.micros, waiting.first_lapses_at, to_buy)
 
 

@@ -43,3 +43,22 @@ class Rate(CustomerRow):
                 fields=["customer_id", "price_list_id", "channel", "direction", "prefix", "valid_from"], name="rating_rate_once"
             ),
         ]
+
+
+class Pack(CustomerRow):
+    """What a credit that is counted in messages costs from a quantity on (S-154). The newest set in a currency holds."""
+
+    price_list_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    quantity = models.BigIntegerField()
+    price_micros = models.BigIntegerField()  # of one credit
+    valid_from = models.DateTimeField()
+
+    class Meta:
+        db_table = "rating_pack"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(quantity__gte=1, price_micros__gt=0), name="rating_pack_positive"),
+            models.UniqueConstraint(
+                fields=["customer_id", "price_list_id", "currency", "valid_from", "quantity"], name="rating_pack_once"
+            ),
+        ]

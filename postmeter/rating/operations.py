@@ -1,15 +1,17 @@
 """Every write about prices. Prices change by new rows: what was valid stays readable."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from postmeter.db import calls
 from postmeter.db.scope import EVERYBODY
 from postmeter.events import operations as events
+from postmeter.kit.money import CREDITS, MINOR_DIGITS
 from postmeter.kit.refusals import BadInput
 from postmeter.rating import queries
-from postmeter.rating.models import PriceList, Rate
+from postmeter.rating.models import Pack, PriceList, Rate
+from postmeter.rating.packs import Tier, check_tiers
 
 # Charged when a carrier took it, given back when the fault was on the carriers' side (A-50); by final status and class of error.
 USUAL_PAYABLE = {
@@ -94,3 +96,34 @@ def set_rates(*, price_list: PriceList, new: Iterable[NewRate], valid_from: date
     )
     queries.forget()
     return len(rows)
+
+
+def set_packs(
+    *, price_list: PriceList, currency: str, tiers: Sequence[Tier], valid_from: datetime, now: datetime, actor: str
+) -> None:
+    """Let the credits of this list cost so much from `valid_from` on, in this currency; what they cost before ends then.
+
+    The caller holds the scope. Raises BadInput: also for a list in money, whose credit is bought one to one.
+    """
+    if price_list.currency not in CREDITS:
+        raise BadInput(f"The list {price_list.name} is in {price_list.currency}.", field="plan", remedy="Its credit is money.")
+    if currency not in MINOR_DIGITS:
+        raise BadInput("That is no currency.", field="currency", remedy="Write its three letters, such as USD.")
+    for tier, id_ in zip(checked := check_tiers(tiers), calls.next_ids(len(tiers)), strict=True):
+        Pack(
+            customer_id=price_list.customer_id,
+            id=id_,
+            price_list_id=price_list.id,
+            currency=currency,
+            quantity=tier.quantity,
+            price_micros=tier.price_micros,
+            valid_from=valid_from,
+        ).save(force_insert=True)
+    events.record(
+        "price_list.changed",
+        customer_id=price_list.customer_id,
+        subject_id=price_list.id,
+        now=now,
+        actor=actor,
+        data={"packs": len(checked), "currency": currency},
+    )

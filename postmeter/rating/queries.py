@@ -7,7 +7,8 @@ from datetime import datetime
 from postmeter.db import scope
 from postmeter.db.scope import EVERYBODY, scoped
 from postmeter.kit.refusals import NotFound
-from postmeter.rating.models import PriceList, Rate
+from postmeter.rating.models import Pack, PriceList, Rate
+from postmeter.rating.packs import Packs, Tier
 from postmeter.rating.price import ANY, PROVIDER_ACCEPTED, PayablePolicy, RateTable
 from postmeter.rating.price import Rate as PureRate
 
@@ -91,6 +92,30 @@ def rates(*, customer_id: int, price_list: PriceList, channel: str, direction: s
         customer_id=price_list.customer_id, price_list_id=price_list.id, channel=channel, direction=direction, valid_from__lte=now
     ).exclude(valid_until__lte=now)
     return list(rows.order_by("country", "prefix"))
+
+
+@scoped
+def packs(*, customer_id: int, price_list: PriceList, currency: str, now: datetime) -> Packs:
+    """What credits counted in messages cost now. Raises NotFound where they are not sold in this currency."""
+    found = Pack.objects.filter(
+        customer_id=price_list.customer_id, price_list_id=price_list.id, currency=currency, valid_from__lte=now
+    )
+    rows = list(found.order_by("-valid_from", "quantity"))
+    newest = [row for row in rows if row.valid_from == rows[0].valid_from]
+    if not newest:
+        raise NotFound(f"These credits are not sold in {currency}.", field="amount", remedy="Ask your account manager.")
+    return Packs(currency, tuple(Tier(row.quantity, row.price_micros) for row in newest))
+
+
+def plan_packs(*, plan: str, now: datetime) -> list[Packs]:
+    """The pack prices of a plan that hold now, by currency. Only who may see every customer."""
+    with scope.every_customer():
+        price_list = plan_list(plan=plan)
+        if price_list is None:
+            return []
+        rows = Pack.objects.filter(customer_id=EVERYBODY, price_list_id=price_list.id, valid_from__lte=now)
+        currencies = sorted(set(rows.values_list("currency", flat=True)))
+        return [packs(customer_id=EVERYBODY, price_list=price_list, currency=each, now=now) for each in currencies]
 
 
 @scoped

@@ -1,5 +1,6 @@
 """Prices as an operator keeps them: a CSV table, set all at once for a plan or for one customer."""
 
+import re
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -13,7 +14,9 @@ from postmeter.kit.refusals import BadInput, Conflict
 from postmeter.rating import operations, queries
 from postmeter.rating.models import PriceList
 from postmeter.rating.operations import NewRate
+from postmeter.rating.packs import Tier
 
+MOST_DIGITS = 9
 COLUMNS = ("channel", "direction", "prefix", "country", "price", "fee")
 CHANNELS, DIRECTIONS = ("sms", "mms", "fax", "voice", "email"), ("in", "out")
 
@@ -39,6 +42,38 @@ def set_prices(
                 return operations.set_rates(price_list=found, new=rates, valid_from=valid_from, now=now, actor=actor)
         except IntegrityError:
             raise Conflict("A prefix has a price from that day on already.", field="from", remedy="Choose another day.") from None
+
+
+def set_packs(
+    *, tiers: str, plan: str, customer_id: int, currency: str, valid_from: datetime, now: datetime, actor: str
+) -> list[Tier]:
+    """Let credits of a plan, or of one customer's own list, cost so much. `tiers` as people write them. Raises BadInput."""
+    found = read_packs(tiers)
+    with scope.every_customer():
+        price_list = queries.plan_list(plan=plan) if customer_id == EVERYBODY else queries.own_list(customer_id=customer_id)
+        if price_list is None:
+            raise BadInput("There is no such price list.", field="plan", remedy="Set its prices first.")
+        try:
+            with transaction.atomic():
+                operations.set_packs(
+                    price_list=price_list, currency=currency, tiers=found, valid_from=valid_from, now=now, actor=actor
+                )
+        except IntegrityError:
+            raise Conflict("Credits have a price from that day on already.", field="from", remedy="Choose another day.") from None
+    return found
+
+
+def read_packs(text: str) -> list[Tier]:
+    """Pack prices as people write them: "1 = 0.10; 1000 = 0.08", from a quantity on each costs so much. Raises BadInput."""
+    tiers = []
+    for part in re.split(r"[;\n]", text):
+        if not part.strip():
+            continue
+        quantity, _, price = (each.strip() for each in part.partition("="))
+        if not (quantity.isascii() and quantity.isdigit() and len(quantity) <= MOST_DIGITS):
+            raise BadInput(f"{part.strip()[:40]!r} is no pack price.", field="tiers", remedy="Write 1000 = 0.08.")
+        tiers.append(Tier(int(quantity), parse_decimal_string(price, field="tiers")))
+    return tiers
 
 
 def _list_of(plan: str, customer_id: int, currency: str, now: datetime, actor: str) -> PriceList:

@@ -25,8 +25,8 @@ from postmeter.ledger import queries as ledger
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.models import PaymentMethod
 from postmeter.topups import breaker, operations, queries
+from postmeter.topups import price as prices
 from postmeter.topups.models import Automation, TopUp
-from postmeter.topups.operations import MINIMUM_MICROS
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.models import Wallet
@@ -38,6 +38,7 @@ BREAKER_PAUSE = timedelta(minutes=5)  # between looks whether it is closed again
 ACTOR = "system"
 WATCH = "top_up"
 SCHEDULED = ("weekly", "monthly")
+TAKEN_BACK = frozenset({"top_up_refund", "dispute", "adjustment", "promotion_expired"})  # in the ledger
 NEEDS_CARDHOLDER = frozenset({"authentication_required"})  # terminal for a charge that nobody attends (A-33)
 
 
@@ -79,7 +80,7 @@ def save(
 ) -> Automation:
     """Set a wallet's rule. Raises BadInput by field, and WouldCharge unless the charge that it causes now was agreed to."""
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
-    _check(rule, wallet)
+    _check(rule, wallet, prices.least(customer_id=customer_id, wallet=wallet, now=now))
     found = _locked(customer_id, wallet_id)
     automation = found or Automation(customer_id=customer_id, id=calls.next_id(), wallet_id=wallet_id)
     for name in ("enabled", "threshold_micros", "kind", "amount_micros", "day_cap_micros", "month_cap_micros"):
@@ -124,17 +125,17 @@ def save(
     return automation
 
 
-def _check(rule: Rule, wallet: Wallet) -> None:
+def _check(rule: Rule, wallet: Wallet, least_micros: int) -> None:
     if wallet.kind == "sandbox":
         raise BadInput("The sandbox is not bought for.", field="wallet", remedy="Choose the live wallet.")
     if rule.kind not in ("refill", "target", *SCHEDULED):
         raise BadInput("There is no such way to top up.", field="kind", remedy="Use refill, target, weekly or monthly.")
     for name in ("threshold_micros", "amount_micros", "day_cap_micros", "month_cap_micros"):
         exact_minor(getattr(rule, name), wallet.unit, field=name.removesuffix("_micros"))
-    least = format_amount(MINIMUM_MICROS, wallet.unit)
-    if rule.kind != "target" and rule.amount_micros < MINIMUM_MICROS:
+    least = format_amount(least_micros, wallet.unit)
+    if rule.kind != "target" and rule.amount_micros < least_micros:
         raise BadInput(f"The smallest purchase is {least}.", field="amount", remedy="Enter at least that much.")
-    if rule.kind == "target" and rule.amount_micros < rule.threshold_micros + MINIMUM_MICROS:
+    if rule.kind == "target" and rule.amount_micros < rule.threshold_micros + least_micros:
         raise BadInput(f"The target is less than {least} above the threshold.", field="amount", remedy="Enter a higher target.")
     # What could never be charged would look armed and stay silent for ever (promises.md 1.6, a refill above its limit).
     charge = rule.amount_micros - rule.threshold_micros if rule.kind == "target" else rule.amount_micros
@@ -321,7 +322,8 @@ def _need(customer_id: int, wallet: Wallet, automation: Automation, now: datetim
         if automation.kind == "refill":
             amount = -(-missing // automation.amount_micros) * automation.amount_micros
         else:
-            amount = max(MINIMUM_MICROS, _whole(missing + automation.amount_micros - automation.threshold_micros, wallet.unit))
+            least = prices.least(customer_id=customer_id, wallet=wallet, now=now)
+            amount = max(least, _whole(missing + automation.amount_micros - automation.threshold_micros, wallet.unit))
     return Need(balance, figures.incoming_micros, figures.debt_micros, amount)
 
 
@@ -345,14 +347,16 @@ def _next(automation: Automation, now: datetime) -> datetime:
 
 
 def _has_used(customer_id: int, wallet: Wallet, automation: Automation, now: datetime) -> bool:
-    """Whether anything was used since the last automatic top-up: without consumption no card is charged."""
+    """Whether anything went out since the last automatic top-up: without consumption no card is charged.
+
+    What members were given of it counts: it is theirs to use. What a bank took back does not.
+    """
     rows = TopUp.objects.filter(customer_id=customer_id, wallet_id=wallet.id, automatic=True, state="succeeded")
     last = rows.order_by("-id").values_list("credited_at", flat=True).first()
-    usage = wallet_operations.accounts(customer_id=customer_id, wallet=wallet).usage
-    before, after = (
-        ledger.balance_at(customer_id=customer_id, account_id=usage, at=at) for at in (last or automation.changed_at, now)
+    moved = ledger.daily_statement(
+        customer_id=customer_id, account_id=wallet.account_id, since=last or automation.changed_at, until=now, time_zone="UTC"
     )
-    return after > before
+    return any(each.amount_micros < 0 and each.code not in TAKEN_BACK for each in moved.sums)
 
 
 def _whole(micros: int, unit: str) -> int:

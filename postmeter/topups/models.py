@@ -89,7 +89,8 @@ class Reversal(CustomerRow):
     kind = models.TextField(choices=[("refund", "Refund"), ("dispute", "Dispute")])
     ref = models.TextField()  # the gateway's name of the refund or the dispute
     is_back = models.BooleanField()
-    amount_micros = models.BigIntegerField()
+    amount_micros = models.BigIntegerField()  # of credit
+    paid_micros = models.BigIntegerField(null=True)  # of the payment's currency, where the credit is counted in messages
     transfer_id = models.BigIntegerField()
     debt_transfer_id = models.BigIntegerField()
     at = models.DateTimeField()

@@ -15,20 +15,19 @@ from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.invoicing import operations as invoicing
 from postmeter.kit.crash import crash_point
-from postmeter.kit.money import MICROS, exact_minor, format_amount
+from postmeter.kit.money import CREDITS, MICROS, format_amount
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
 from postmeter.payments import operations as payments
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.gateways import GatewayDown, Outcome
 from postmeter.payments.models import Payment
 from postmeter.payments.states import OPEN, PaymentState
-from postmeter.topups import bills
+from postmeter.topups import bills, exchange
 from postmeter.topups.models import TopUp
+from postmeter.topups.price import Price, PriceChanged, price
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 
-MINIMUM_MICROS = 10 * MICROS  # S-015
-MAXIMUM_MICROS = 50_000 * MICROS
 GIVE_UP_AFTER = timedelta(hours=23)  # a purchase that waits for the cardholder, or that nobody was asked about
 
 
@@ -43,21 +42,6 @@ class Purchase:
     failure_text: str = ""
 
 
-def check_amount(amount_micros: int, unit: str) -> None:
-    """Raises BadInput below $10 (S-015), above the most, or finer than the currency's minor unit."""
-    exact_minor(amount_micros, unit, field="amount")
-    if amount_micros < MINIMUM_MICROS:
-        raise BadInput(
-            f"The smallest purchase is {format_amount(MINIMUM_MICROS, unit)}.", field="amount", remedy="Enter at least that much."
-        )
-    if amount_micros > MAXIMUM_MICROS:
-        raise BadInput(
-            f"The largest purchase is {format_amount(MAXIMUM_MICROS, unit)}.",
-            field="amount",
-            remedy="Buy in several steps, or by invoice.",
-        )
-
-
 def buy(
     *,
     customer_id: int,
@@ -68,12 +52,14 @@ def buy(
     actor: str,
     now: datetime,
     member_id: int = 0,
+    agreed_micros: int | None = None,
 ) -> Purchase:
     """Buy credit with a saved card (S-012 ... S-022). The same `key` is the same purchase: a second press charges nothing.
 
-    `member_id`: whose own method it is; without, only the customer's are charged (A-25).
+    `member_id`: whose own method it is; without, only the customer's are charged (A-25). `agreed_micros`: the price that the
+    buyer has seen (A-26).
 
-    Raises BadInput, NotFound, MethodUnusable, and Conflict when the key was used for another purchase.
+    Raises BadInput, NotFound, MethodUnusable, PriceChanged, and Conflict when the key was used for another purchase.
     """
     top_up = intend(
         customer_id=customer_id,
@@ -84,6 +70,7 @@ def buy(
         actor=actor,
         now=now,
         member_id=member_id,
+        agreed_micros=agreed_micros,
     )
     crash_point("topups.intent_written")
     return charge(customer_id=customer_id, top_up_id=top_up.id, now=now)
@@ -103,6 +90,7 @@ def intend(
     retry_of: int | None = None,
     bill_id: int | None = None,
     member_id: int = 0,
+    agreed_micros: int | None = None,
 ) -> TopUp:
     """Write the intent of a purchase, of which nobody is asked yet; the same `key` finds the same one. `why`: an automatic one.
 
@@ -112,8 +100,15 @@ def intend(
     known = TopUp.objects.filter(customer_id=customer_id, key=key).first()
     if known:
         return _same(known, wallet_id, method_id, amount_micros)
+    paid = Price(amount_micros, wallet.unit)
     if bill_id is None:
-        check_amount(amount_micros, wallet.unit)
+        paid = price(customer_id=customer_id, wallet=wallet, amount_micros=amount_micros, now=now)
+    if agreed_micros not in (None, paid.micros):
+        raise PriceChanged(
+            f"{format_amount(amount_micros, wallet.unit)} cost {format_amount(paid.micros, paid.currency)} by now.",
+            field="amount",
+            remedy="Nothing was charged. Look at it again and confirm.",
+        )
     if wallet.kind == "sandbox":
         raise BadInput("The sandbox is not bought for.", field="wallet", remedy="Choose the live wallet.")
     method = payment_queries.method(customer_id=customer_id, method_id=method_id)
@@ -153,8 +148,8 @@ def intend(
         method=method,
         purpose=purpose_of(bill_id),
         subject_id=top_up_id,
-        amount_micros=amount_micros,
-        currency=wallet.unit,
+        amount_micros=paid.micros,
+        currency=paid.currency,
         actor=actor,
         now=now,
     )
@@ -199,7 +194,7 @@ def settle(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime
         return False
     top_up = _top_up(customer_id, payment.subject_id)
     if payment.state == PaymentState.SUCCEEDED:
-        credit(customer_id, top_up, payment.gateway, now)
+        credit(customer_id, top_up, payment, now)
     elif payment.state in (PaymentState.DECLINED, PaymentState.CANCELLED):
         TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(state="failed")
         events.record("top_up.failed", customer_id=customer_id, subject_id=top_up.id, now=now, data={"code": outcome.code})
@@ -207,10 +202,10 @@ def settle(*, customer_id: int, payment_id: int, outcome: Outcome, now: datetime
     return True
 
 
-def credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> None:
+def credit(customer_id: int, top_up: TopUp, payment: Payment, now: datetime) -> None:
     """The success of a top-up whose payment has succeeded, in that transaction: credit, invoice and facts."""
     if top_up.bill_id is not None:
-        invoice_id = bills.paid(customer_id, top_up, gateway, now)
+        invoice_id = bills.paid(customer_id, top_up, payment.gateway, now)
         TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(
             state="succeeded", invoice_id=invoice_id, credited_at=now
         )
@@ -219,21 +214,26 @@ def credit(customer_id: int, top_up: TopUp, gateway: str, now: datetime) -> None
     wallet_operations.credit(
         customer_id=customer_id,
         wallet=wallet,
-        source_kind=f"clearing:{gateway}",
+        source_kind=exchange.source(payment, top_up),
         amount_micros=top_up.amount_micros,
         code="top_up",
         ref_id=top_up.id,
         transfer_ids=(top_up.transfer_id, top_up.debt_transfer_id),
         now=now,
     )
-    line = invoicing.Line("Message credit", 1, top_up.amount_micros)
+    exchange.sell(payment, top_up, payment.amount_micros, now)
+    counted = payment.currency != top_up.unit
+    line = invoicing.Line("Message credit", 1, payment.amount_micros)
+    if counted:
+        line = invoicing.Line(CREDITS[top_up.unit].many, top_up.amount_micros // MICROS, payment.amount_micros)
     invoice = invoicing.issue(
         customer_id=customer_id,
         subject_id=top_up.payment_id,
-        currency=top_up.unit,
+        currency=payment.currency,
         lines=[line],
         now=now,
         agreed_at=top_up.created_at,
+        tax_at_purchase=counted,
     )
     TopUp.objects.filter(customer_id=customer_id, id=top_up.id).update(state="succeeded", invoice_id=invoice.id, credited_at=now)
     events.record(

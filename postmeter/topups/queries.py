@@ -234,7 +234,7 @@ OPERATOR_CHECKS = {
 # And these are about one.
 CHECKS = {
     "every payment that succeeded is one credit and one invoice, of its amount": """
-        SELECT p.id, p.amount_micros, t.state, credit.amount, i.total_micros FROM payments_payment p
+        SELECT p.id, p.amount_micros, t.state, t.amount_micros, credit.amount, i.total_micros FROM payments_payment p
         LEFT JOIN topups_topup t ON t.customer_id = p.customer_id AND t.payment_id = p.id
         LEFT JOIN invoicing_invoice i ON i.customer_id = p.customer_id AND i.subject_id = p.id
             AND i.kind IN ('invoice', 'receipt')
@@ -242,9 +242,23 @@ CHECKS = {
             AND l.ref_id = t.id AND l.code = 'top_up' AND NOT l.pending) credit ON true
         WHERE p.customer_id = %(customer)s AND p.purpose = 'top_up' AND (
             (p.state = 'succeeded') <> (coalesce(t.state, '') = 'succeeded')
-            OR (p.state = 'succeeded' AND (credit.amount IS DISTINCT FROM p.amount_micros
-                OR i.total_micros IS DISTINCT FROM p.amount_micros))
+            OR (p.state = 'succeeded' AND (credit.amount IS DISTINCT FROM t.amount_micros
+                OR i.total_micros IS DISTINCT FROM p.amount_micros OR i.currency IS DISTINCT FROM p.currency))
+            OR (t.unit = p.currency AND t.amount_micros <> p.amount_micros)
             OR (p.state <> 'succeeded' AND (credit.amount IS NOT NULL OR i.id IS NOT NULL)))""",
+    "what was paid for credit counted in messages, less what went back, is what the ledger says was sold": """
+        SELECT coalesce(p.currency, l.unit), p.paid, l.sold FROM (
+            SELECT p.currency::text, sum(p.amount_micros - coalesce(r.back, 0)) AS paid FROM payments_payment p
+            JOIN topups_topup t ON t.customer_id = p.customer_id AND t.payment_id = p.id AND t.unit <> p.currency
+            LEFT JOIN (SELECT customer_id, top_up_id, sum(CASE WHEN is_back THEN -paid_micros ELSE paid_micros END) AS back
+                FROM topups_reversal GROUP BY 1, 2) r ON r.customer_id = t.customer_id AND r.top_up_id = t.id
+            WHERE p.customer_id = %(customer)s AND p.state = 'succeeded' GROUP BY 1) p
+        FULL JOIN (
+            SELECT a.unit, sum(CASE WHEN l.credit_account_id = a.id THEN l.amount_micros ELSE -l.amount_micros END) AS sold
+            FROM ledger_account a JOIN ledger_transfer l
+            ON l.customer_id = a.customer_id AND a.id IN (l.debit_account_id, l.credit_account_id) AND NOT l.pending
+            WHERE a.customer_id = %(customer)s AND a.kind = 'sold' GROUP BY a.unit) l ON l.unit = p.currency
+        WHERE coalesce(p.paid, 0) <> coalesce(l.sold, 0)""",
     "what is billed and not settled is what the ledger says is owed on bills, and each bill lifted its wallet once": """
         SELECT coalesce(o.wallet_id, l.wallet_id), o.owed, l.owed FROM (
             SELECT wallet_id, sum(amount_micros) AS owed FROM topups_bill

@@ -15,6 +15,7 @@ from postmeter.topups import bills, operations, queries
 from postmeter.topups.automation import SCHEDULED
 from postmeter.topups.models import Automation, TopUp
 from postmeter.topups.operations import Purchase
+from postmeter.topups.price import Price, price
 from postmeter.wallets import queries as wallets
 
 LINK_SALT = "top-up-retry"
@@ -34,15 +35,28 @@ class AlreadyFull(Conflict):
 
 
 def retry(
-    *, customer_id: int, top_up_id: int, actor: str, now: datetime, method_id: int | None = None, charge_anyway: bool = False
+    *,
+    customer_id: int,
+    top_up_id: int,
+    actor: str,
+    now: datetime,
+    method_id: int | None = None,
+    charge_anyway: bool = False,
+    agreed_micros: int | None = None,
 ) -> Purchase:
     """Charge a failed top-up again: with its own card, or another one. However often it is pressed, it is one purchase.
 
     A success restores the card (A-32) and starts a paused automatic top-up again. Raises NotFailed, AlreadyFull, NotFound,
-    MethodUnusable, and Conflict when it was tried again with another card.
+    MethodUnusable, PriceChanged, and Conflict when it was tried again with another card.
     """
     top_up = _intend(
-        customer_id=customer_id, top_up_id=top_up_id, method_id=method_id, actor=actor, now=now, charge_anyway=charge_anyway
+        customer_id=customer_id,
+        top_up_id=top_up_id,
+        method_id=method_id,
+        actor=actor,
+        now=now,
+        charge_anyway=charge_anyway,
+        agreed_micros=agreed_micros,
     )
     crash_point("topups.intent_written")
     return operations.charge(customer_id=customer_id, top_up_id=top_up.id, now=now)
@@ -88,7 +102,26 @@ def full_words(*, customer_id: int, top_up_id: int) -> str:
 
 
 @scoped
-def _intend(*, customer_id: int, top_up_id: int, method_id: int | None, actor: str, now: datetime, charge_anyway: bool) -> TopUp:
+def price_of(*, customer_id: int, top_up_id: int, now: datetime) -> Price:
+    """What trying it again would charge: credit counted in messages costs what it costs today, a bill what it says."""
+    failed = _failed(customer_id, top_up_id)
+    if failed.bill_id is not None:
+        return Price(failed.amount_micros, failed.unit)
+    wallet = wallets.wallet(customer_id=customer_id, wallet_id=failed.wallet_id)
+    return price(customer_id=customer_id, wallet=wallet, amount_micros=failed.amount_micros, now=now)
+
+
+@scoped
+def _intend(
+    *,
+    customer_id: int,
+    top_up_id: int,
+    method_id: int | None,
+    actor: str,
+    now: datetime,
+    charge_anyway: bool,
+    agreed_micros: int | None,
+) -> TopUp:
     failed = _failed(customer_id, top_up_id)
     _wait_for_others(failed)
     if failed.bill_id is not None and bills.bill(customer_id=customer_id, bill_id=failed.bill_id).state != "open":
@@ -108,6 +141,7 @@ def _intend(*, customer_id: int, top_up_id: int, method_id: int | None, actor: s
         now=now,
         retry_of=failed.id,
         bill_id=failed.bill_id,
+        agreed_micros=agreed_micros,
     )
 
 

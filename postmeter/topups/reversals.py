@@ -20,7 +20,8 @@ from postmeter.payments import operations as payments
 from postmeter.payments import queries as payment_queries
 from postmeter.payments.gateways import GatewayDown
 from postmeter.payments.gateways import Reversal as Fact
-from postmeter.topups import automation
+from postmeter.payments.models import Payment
+from postmeter.topups import automation, exchange
 from postmeter.topups.models import Reversal, TopUp
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
@@ -64,7 +65,10 @@ def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> boo
     top_up = TopUp.objects.select_for_update().get(customer_id=customer_id, id=payment.subject_id)
     if top_up.state != "succeeded":
         raise TooEarly
-    if not 0 < from_minor(fact.amount_minor, top_up.unit) <= top_up.amount_micros or fact.currency != payment.currency:
+    if (
+        fact.currency != payment.currency
+        or not 0 < (paid := from_minor(fact.amount_minor, fact.currency)) <= payment.amount_micros
+    ):
         raise BadReversal
     before = Reversal.objects.filter(customer_id=customer_id, kind=fact.kind, ref=fact.ref)
     if fact.is_back and not before.filter(is_back=False).exists():
@@ -77,7 +81,8 @@ def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> boo
         kind=fact.kind,
         ref=fact.ref,
         is_back=fact.is_back,
-        amount_micros=from_minor(fact.amount_minor, top_up.unit),
+        amount_micros=_credit_of(top_up, payment, -paid if fact.is_back else paid),
+        paid_micros=None if payment.currency == top_up.unit else paid,
         transfer_id=transfer_id,
         debt_transfer_id=debt_transfer_id,
         at=now,
@@ -87,11 +92,12 @@ def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> boo
             reversal.save(force_insert=True)
     except IntegrityError:
         return False
-    (_give if fact.is_back else _take)(top_up, reversal, payment.gateway, now)
+    (_give if fact.is_back else _take)(top_up, reversal, payment, now)
+    exchange.sell(payment, top_up, paid if fact.is_back else -paid, now)
     if fact.kind == "dispute" and not fact.is_back:
         automation.stop(customer_id=customer_id, wallet_id=top_up.wallet_id, reason="disputed", now=now)
     if fact.kind == "refund" and not fact.is_back and top_up.invoice_id:
-        line = invoicing.Line("Message credit given back", 1, reversal.amount_micros)
+        line = invoicing.Line("Message credit given back", 1, paid)
         invoicing.issue_credit_note(
             customer_id=customer_id,
             invoice_id=top_up.invoice_id,
@@ -112,9 +118,18 @@ def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> boo
     return True
 
 
-def _take(top_up: TopUp, reversal: Reversal, gateway: str, now: datetime) -> None:
+def _credit_of(top_up: TopUp, payment: Payment, paid_micros: int) -> int:
+    """The credit that moves with so much of the price: parts of a purchase come to the whole of it, however they are cut."""
+    rows = Reversal.objects.filter(customer_id=top_up.customer_id, top_up_id=top_up.id)
+    out = sum((-1 if row.is_back else 1) * (row.paid_micros or row.amount_micros) for row in rows)
+    after, before = (exchange.share(top_up.amount_micros, each, payment.amount_micros) for each in (out + paid_micros, out))
+    return abs(after - before)
+
+
+def _take(top_up: TopUp, reversal: Reversal, payment: Payment, now: datetime) -> None:
     wallet = wallets.wallet(customer_id=top_up.customer_id, wallet_id=top_up.wallet_id)
-    clearing = ledger.open_account(customer_id=top_up.customer_id, kind=f"clearing:{gateway}", unit=wallet.unit, normal="debit")
+    source = exchange.source(payment, top_up)
+    source_id = ledger.open_account(customer_id=top_up.customer_id, kind=source, unit=wallet.unit, normal="debit")
     word = ledger.take(
         customer_id=top_up.customer_id,
         now=now,
@@ -122,7 +137,7 @@ def _take(top_up: TopUp, reversal: Reversal, gateway: str, now: datetime) -> Non
         debt_id=reversal.debt_transfer_id,
         wallet_id=wallet.account_id,
         receivable_id=wallet.receivable_id,
-        target_id=clearing,
+        target_id=source_id,
         amount_micros=reversal.amount_micros,
         code=CODES[reversal.kind],
         ref_id=reversal.id,
@@ -130,11 +145,11 @@ def _take(top_up: TopUp, reversal: Reversal, gateway: str, now: datetime) -> Non
     assert word is ledger.Word.OK, f"reversal refused: {word}"
 
 
-def _give(top_up: TopUp, reversal: Reversal, gateway: str, now: datetime) -> None:
+def _give(top_up: TopUp, reversal: Reversal, payment: Payment, now: datetime) -> None:
     wallet_operations.credit(
         customer_id=top_up.customer_id,
         wallet=wallets.wallet(customer_id=top_up.customer_id, wallet_id=top_up.wallet_id),
-        source_kind=f"clearing:{gateway}",
+        source_kind=exchange.source(payment, top_up),
         amount_micros=reversal.amount_micros,
         code=CODES[reversal.kind],
         ref_id=reversal.id,

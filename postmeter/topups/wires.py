@@ -224,4 +224,4 @@ def _book(entry: BankEntry, actor: str, now: datetime) -> None:
                 "decision": entry.decision,
             },
         )
-        credit(customer_id, top_up, wires.GATEWAY, now)
+        credit(customer_id, top_up, payment, now)

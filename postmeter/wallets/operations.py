@@ -6,7 +6,7 @@ from datetime import datetime
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
-from postmeter.kit.money import MICROS, format_amount
+from postmeter.kit.money import CREDITS, MICROS, format_amount, minor_digits
 from postmeter.kit.refusals import BadInput, Conflict
 from postmeter.ledger import operations as ledger
 from postmeter.wallets.models import Wallet
@@ -55,7 +55,11 @@ def open_wallet(*, customer_id: int, kind: str, unit: str, now: datetime, member
 
 @scoped
 def open_first(*, customer_id: int, unit: str, now: datetime) -> None:
-    """The wallets that every customer begins with: System Credits, and the sandbox with play money for test keys."""
+    """The wallets that every customer begins with: System Credits, and the sandbox with play money for test keys.
+
+    `unit`: its currency, or a named credit (S-154). It stays: amounts of two units are never mixed. Raises BadInput.
+    """
+    minor_digits(unit)
     open_wallet(customer_id=customer_id, kind="pool", unit=unit, now=now)
     sandbox = open_wallet(customer_id=customer_id, kind="sandbox", unit=unit, now=now)
     play_money, debt = calls.next_ids(2)
@@ -123,6 +127,9 @@ def set_limit(*, customer_id: int, wallet: Wallet, limit_micros: int, actor: str
         raise BadInput("That is no limit.", field="limit", remedy=f"Use 0 to {format_amount(LIMIT_AT_MOST, wallet.unit)}.")
     if wallet.kind == "sandbox":
         raise BadInput("The sandbox has no overdraft.", field="wallet", remedy="Choose the live wallet.")
+    if limit_micros and wallet.unit in CREDITS:
+        # What is below zero is billed in money, and a credit that nobody bought has no price.
+        raise BadInput("Credit that is counted in messages cannot go below zero.", field="limit", remedy="Leave it at 0.")
     if not ledger.set_limit(customer_id=customer_id, account_id=wallet.account_id, limit_micros=limit_micros):
         raise Conflict("More than that is used already.", field="limit", remedy="Have it paid first, or set a higher limit.")
     events.record(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from django.utils import timezone
 
 from postmeter.cli import postmeter
 from postmeter.cli import prices as commands
@@ -83,3 +84,33 @@ def test_a_plan_keeps_its_currency_and_a_day_its_price(tmp_path: Path, plan: str
 def test_a_plan_without_prices_is_not_found(plan: str) -> None:
     with pytest.raises(NotFound):
         queries.price_list_of(customer_id=calls.next_id(), plan=plan)
+
+
+def pack(tiers: str, plan: str, *more: str) -> Result:
+    return CliRunner().invoke(postmeter, ["prices", "packs", tiers, "--plan", plan, "--currency", "AUD", *more])
+
+
+def test_what_credits_cost_is_set_for_a_plan_that_counts_them(tmp_path: Path, plan: str) -> None:  # S-154
+    load(tmp_path, plan, "sms,out,61,AU,1,0", currency="SMS")
+    done = pack("1000 = 0.08; 1 = 0.10", plan)
+    assert done.exit_code == 0, done.output
+    assert done.output == "from 1 on A$0.10 each\nfrom 1,000 on A$0.08 each\n"
+    assert pack("1 = 0.12", plan).exit_code == 0
+    [now] = queries.plan_packs(plan=plan, now=timezone.now())
+    assert [(tier.quantity, tier.price_micros) for tier in now.tiers] == [(1, 120_000)], "a new set replaces the whole old one"
+
+
+@pytest.mark.parametrize("tiers", ["", "10", "x = 1", "1 = -1", "1 = 0", "1 = 1; 1 = 2", "5.5 = 1", "1 = 0.0000001"])
+def test_pack_prices_that_cannot_be_are_refused_by_field(tmp_path: Path, plan: str, tiers: str) -> None:
+    load(tmp_path, plan, "sms,out,61,AU,1,0", currency="SMS")
+    refused = pack(tiers, plan)
+    assert isinstance(refused.exception, BadInput)
+    assert refused.exception.field == "tiers"
+    assert queries.plan_packs(plan=plan, now=timezone.now()) == []
+
+
+def test_a_plan_in_money_has_no_pack_prices(tmp_path: Path, plan: str) -> None:
+    load(tmp_path, plan, "sms,out,1,US,0.0079,0")
+    for refused in (pack("1 = 0.1", plan), pack("1 = 0.1", "no-such-plan")):
+        assert isinstance(refused.exception, BadInput)
+        assert refused.exception.field == "plan"

@@ -17,6 +17,7 @@ from postmeter.topups import queries as topups
 from tests.cast import Cast, Clinic
 from tests.journeys.shop import DECLINED_LATER, confirm_at_bank, fill_in_card, saved_card, saved_card_after_question
 from tests.stage import Stage
+from tests.topups.test_packs import reprice
 from tests.web.conftest import SignedIn
 
 ASKS_EACH_TIME = "4000002760003184"
@@ -366,3 +367,55 @@ def test_bank_and_paypal_accounts_are_shown_by_their_names(
     assert f"{name} was added." in shown.replace("&#x27;", "'")
     assert re.search(rf"{name}\s*<span class=\"method-primary\">", shown)
     assert "never" in shown
+
+
+class TestCountedCredit:
+    """S-154 S-155 S-156: a quantity is bought, and money is charged."""
+
+    def test_a_number_of_credits_is_bought_at_the_price_that_was_shown(
+        self, cast: Cast, signed_in: SignedIn, stage: Stage
+    ) -> None:
+        clinic = cast.clinic(credit_micros=0, unit="SMS")
+        saved_card(stage, clinic)
+        browser = signed_in(clinic.master)
+        asked = words_of(browser.get("/credit/top-up/").content.decode())
+        for said in ("How many credits", "At least 100 SMS credits.", "$0.10 each, $0.08 each from 1,000 on"):
+            assert said in asked
+        form = fields_of(browser.get("/credit/top-up/").content.decode()) | {"amount": "500"}
+        page = browser.get("/credit/top-up/confirm/", form).content.decode()
+        for said in ("Charge $50.00 to Visa •••• 4242?", "500 SMS credits"):
+            assert said in words_of(page)
+        done = words_of(browser.post("/credit/top-up/confirm/", fields_of(page), follow=True).content.decode())
+        for said in ("500 SMS credits of credit added", "$50.00 with Visa"):
+            assert said in done
+        assert clinic.posted == 500 * MICROS
+        listed = words_of(browser.get("/payments/").content.decode())
+        assert "$50.00" in listed and "500 SMS credits" in listed
+
+    def test_a_price_that_changed_meanwhile_is_shown_before_anything_is_charged(
+        self, cast: Cast, signed_in: SignedIn, stage: Stage
+    ) -> None:  # A-26
+        clinic = cast.clinic(credit_micros=0, unit="SMS")
+        saved_card(stage, clinic)
+        browser = signed_in(clinic.master)
+        form = press_top_up(browser, "500")
+        reprice(clinic, 12)
+        answer = browser.post("/credit/top-up/confirm/", form)
+        assert answer.status_code == 409
+        assert "500 SMS credits cost $60.00 by now." in words_of(answer.content.decode())
+        assert topups.top_ups(customer_id=clinic.id) == []
+        again = press_top_up(browser, "500")
+        browser.post("/credit/top-up/confirm/", again)
+        assert clinic.posted == 500 * MICROS
+
+    @pytest.mark.parametrize(("typed", "answer"), [("99", "smallest purchase is 100 SMS credits"), ("1.5", "no decimals")])
+    def test_what_cannot_be_bought_is_said_in_credits(
+        self, cast: Cast, signed_in: SignedIn, stage: Stage, typed: str, answer: str
+    ) -> None:
+        clinic = cast.clinic(credit_micros=0, unit="SMS")
+        saved_card(stage, clinic)
+        browser = signed_in(clinic.master)
+        form = fields_of(browser.get("/credit/top-up/").content.decode()) | {"amount": typed}
+        page = browser.get("/credit/top-up/confirm/", form)
+        assert page.status_code == 422
+        assert answer in words_of(page.content.decode())

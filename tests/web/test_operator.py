@@ -4,6 +4,7 @@ import html
 import io
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -75,7 +76,18 @@ def place(clinic: Clinic, rest: str = "") -> str:
     return f"/customers/{public_ids().encode('CU', clinic.id)}/{rest}"
 
 
-PAGES = ["/", "/customers/", "/customers/new/", "/wires/", "/money/", "/invoices/", "/prices/", "/prices/new/", "/log/"]
+PAGES = [
+    "/",
+    "/customers/",
+    "/customers/new/",
+    "/wires/",
+    "/money/",
+    "/invoices/",
+    "/prices/",
+    "/prices/new/",
+    "/prices/packs/",
+    "/log/",
+]
 
 
 class TestWhoGetsIn:
@@ -161,6 +173,34 @@ class TestCustomers:
         taken = manager.post("/customers/new/", form | {"master_email": f"x{calls.next_id()}@wombat.example"})
         assert taken.status_code == 409
         assert "another customer" in words_of(taken)
+        counted = form | {"unit": "SMS", "sender": f"+1555{calls.next_id() % 10_000_000:07d}"}
+        refused = manager.post("/customers/new/", counted)
+        assert refused.status_code == 422
+        assert "are in USD, and this credit is in SMS" in words_of(refused)
+
+    def test_one_whose_credit_is_counted_in_messages_is_opened_with_pack_prices(self, manager: Client) -> None:  # S-154
+        plan = f"counted{calls.next_id()}"
+        a_plan(plan, unit="SMS")
+        assert "nobody can buy these credits" in words_of(manager.get(f"/prices/?plan={plan}"))
+        packs = {"plan": plan, "currency": "usd", "tiers": "1 = ten"}
+        assert manager.post("/prices/packs/", packs).status_code == 422
+        shown = words_of(manager.post("/prices/packs/", packs | {"tiers": "1 = 0.10\n1000 = 0.08"}, follow=True))
+        assert "1,000 credits USD $0.0800" in shown
+        form = {
+            "name": "Wombat Vets",
+            "email": "books@wombat.example",
+            "country": "US",
+            "currency": "USD",
+            "unit": "SMS",
+            "time_zone": "America/Chicago",
+            "sender": f"+1555{calls.next_id() % 10_000_000:07d}",
+            "plan": plan,
+            "master_name": "Wendy",
+            "master_email": f"wendy{calls.next_id()}@wombat.example",
+        }
+        opened = manager.post("/customers/new/", form)
+        assert opened.status_code == 302, opened.content.decode()
+        assert "0 SMS credits" in words_of(manager.get(opened["Location"]))
 
     def test_a_paused_automatic_top_up_goes_on_by_a_managers_word(self, cast: Cast, manager: Client) -> None:
         # S-106 A-34
@@ -313,9 +353,9 @@ class TestWires:
 
 class TestMoney:
     def test_a_payment_without_an_end_is_asked_about_now(self, cast: Cast, manager: Client) -> None:
-        clinic = cast.clinic()
-        payment = intent(clinic, a_card(clinic), now=at())
-        told(payment, PaymentState.UNKNOWN, now=at())
+        clinic, long_ago = cast.clinic(name=f"Silent {calls.next_id()}"), at() - timedelta(days=1)
+        payment = intent(clinic, a_card(clinic), now=long_ago)
+        told(payment, PaymentState.UNKNOWN, now=long_ago)
         assert clinic.customer.name in words_of(manager.get("/money/"))
         ask = f"/money/{public_ids().encode('CU', clinic.id)}/{public_ids().encode('PY', payment.id)}/ask/"
         assert "says nothing new" in words_of(manager.post(ask, follow=True))
@@ -336,12 +376,12 @@ def sms(clinic: Clinic) -> list[tuple[str, int]]:
     return [(rate.prefix, rate.price_micros) for rate in rates]
 
 
-def a_plan(plan: str) -> None:
+def a_plan(plan: str, unit: str = "USD") -> None:
     if rating.plan_list(plan=plan) is None:
         new = table.NewRate("sms", "out", "1", "US", 7_900, 3_500)
         now = timezone.now()
         table.set_prices(
-            rates=[new], plan=plan, customer_id=scope.EVERYBODY, currency="USD", valid_from=now, now=now, actor="operator"
+            rates=[new], plan=plan, customer_id=scope.EVERYBODY, currency=unit, valid_from=now, now=now, actor="operator"
         )
 
 

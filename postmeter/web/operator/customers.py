@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -12,18 +11,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from postmeter.customers import operations, queries, signin
 from postmeter.customers.models import Customer, Role, User
-from postmeter.db import scope
 from postmeter.invoicing import operations as invoicing
 from postmeter.invoicing import pdf
 from postmeter.invoicing import queries as invoices
+from postmeter.kit.money import CREDITS
 from postmeter.kit.refusals import BadInput, Refusal
 from postmeter.rating import queries as rating
 from postmeter.terms import grants
 from postmeter.terms import queries as terms
 from postmeter.terms.changes import CHANGES
+from postmeter.terms.opening import open_customer
 from postmeter.topups import automation, bills
 from postmeter.topups import queries as topups
-from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 from postmeter.web import cursors
 from postmeter.web.forms import add_refusal
@@ -144,6 +143,12 @@ class NewForm(forms.Form):
     address = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), required=False)
     country = forms.CharField(max_length=2, help_text="Two letters, such as US.")
     currency = forms.CharField(max_length=3, help_text="Three letters, such as USD. It cannot be changed later.")
+    unit = forms.ChoiceField(
+        label="Credit is counted in",
+        choices=[("", "money, in its currency"), *((unit, credit.many) for unit, credit in CREDITS.items())],
+        required=False,
+        help_text="It cannot be changed later. The plan's prices must be in the same.",
+    )
     time_zone = forms.CharField(label="Time zone", help_text="Such as America/New_York: where its months end.")
     sender = forms.CharField(label="Number that its texts come from", help_text="Such as +15550100000.")
     tax_id = forms.CharField(label="Tax number", required=False)
@@ -164,20 +169,16 @@ def new(request: StaffRequest) -> HttpResponse:
     if not form.is_valid():
         return render(request, "operator/customer_new.html", {"form": form}, status=422 if form.is_bound else 200)
     given = dict(form.cleaned_data)
-    email, name, now = given.pop("master_email"), given.pop("master_name"), timezone.now()
     given |= {"country": given["country"].upper(), "currency": given["currency"].upper()}
     try:
-        with transaction.atomic():
-            found = operations.create_customer(**given, now=now, actor=request.actor)
-            with scope.customer(found.id):
-                wallet_operations.open_first(customer_id=found.id, unit=given["currency"], now=now)
-                operations.add_member(
-                    customer_id=found.id, email=email, name=name, roles=[Role.MASTER], now=now, actor=request.actor
-                )
+        found = open_customer(**given, actor=request.actor, now=timezone.now())
     except Refusal as refusal:
         add_refusal(form, refusal)
         return render(request, "operator/customer_new.html", {"form": form}, status=refusal.status)
     signin.invite(
-        request, email=User.objects.get(email=email.strip().lower()).email, customer=found.name, inviter=str(request.user)
+        request,
+        email=User.objects.get(email=given["master_email"].strip().lower()).email,
+        customer=found.name,
+        inviter=str(request.user),
     )
     return redirect("console-customer", customer_id=found.id)

@@ -8,12 +8,15 @@ from django.contrib import messages
 from django.core import signing
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from postmeter.customers import queries as customers
 from postmeter.db import scope
 from postmeter.db.scope import EVERYBODY
+from postmeter.kit.money import CREDITS
 from postmeter.kit.phone import country_name
 from postmeter.kit.refusals import BadInput, Refusal
 from postmeter.rating import queries, table
@@ -35,8 +38,54 @@ def prices(request: StaffRequest) -> HttpResponse:
     wanted = request.GET.get("plan", lists[0].plan if lists else "")
     chosen = next((each for each in lists if each.plan == wanted), None)
     rates = _in_force(chosen) if chosen else []
-    shown = {"lists": lists, "chosen": chosen, "rates": rates[:SHOWN], "count": len(rates)}
+    shown: dict[str, object] = {"lists": lists, "chosen": chosen, "rates": rates[:SHOWN], "count": len(rates)}
+    if chosen and chosen.currency in CREDITS:
+        shown["packs"] = queries.plan_packs(plan=chosen.plan, now=timezone.now())
     return render(request, "operator/prices.html", shown)
+
+
+class PacksForm(forms.Form):
+    """What credits counted in messages cost."""
+
+    plan = forms.CharField(max_length=60)
+    number = forms.CharField(
+        label="Customer", required=False, max_length=18, help_text="Its number, where these are for its own prices."
+    )
+    currency = forms.CharField(max_length=3, help_text="Three letters: what is paid.")
+    tiers = forms.CharField(
+        label="Prices",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="A line for each quantity from which on a credit costs so much: 1 = 0.10, then 1000 = 0.08.",
+    )
+
+
+@staff_page
+@confirmed_person
+def packs(request: StaffRequest) -> HttpResponse:
+    """GET /prices/packs/?plan=: the form. POST: what credits cost from now on."""
+    form = PacksForm(request.POST or None, initial={"plan": request.GET.get("plan", "")})
+    status = 422 if form.is_bound else 200
+    if form.is_valid():
+        given, now = form.cleaned_data, timezone.now()
+        try:
+            customer_id, plan = _whose(form)
+            table.set_packs(
+                tiers=given["tiers"],
+                plan=plan,
+                customer_id=customer_id,
+                currency=given["currency"].upper(),
+                valid_from=now,
+                now=now,
+                actor=request.actor,
+            )
+        except Refusal as refusal:
+            add_refusal(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, "These pack prices hold now.")
+            return redirect(f"{reverse('console-prices')}?{urlencode({'plan': plan})}")
+    return render(request, "operator/packs.html", {"form": form}, status=status)
 
 
 def _in_force(price_list: PriceList) -> list[tuple[Rate, str]]:
@@ -126,7 +175,7 @@ def _content(request: StaffRequest, form: TableForm) -> str:
     return bytes(file.read()).decode("utf-8-sig", "replace")
 
 
-def _whose(form: TableForm) -> tuple[int, str]:
+def _whose(form: forms.Form) -> tuple[int, str]:
     number = form.cleaned_data["number"].strip()
     if not number:
         return EVERYBODY, form.cleaned_data["plan"].strip().lower()

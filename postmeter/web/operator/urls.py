@@ -31,5 +31,6 @@ urlpatterns = [
     path("invoices/", money.invoices, name="console-invoices"),
     path("prices/", prices.prices, name="console-prices"),
     path("prices/new/", prices.upload, name="console-prices-new"),
+    path("prices/packs/", prices.packs, name="console-packs"),
     path("theme/", choose_theme, name="theme"),
 ]

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from postmeter.db.public_ids import public_ids
 from postmeter.invoicing.models import Invoice
 from postmeter.invoicing.operations import number_of
-from postmeter.kit.money import format_amount, minor_digits, to_minor
+from postmeter.kit.money import CREDITS, format_amount, minor_digits, to_minor
 from postmeter.kit.phone import for_people
 from postmeter.notifications.models import Notice
 from postmeter.notifications.runway import Day, Forecast
@@ -47,6 +47,8 @@ def rounded(micros: int, unit: str) -> str:
 @register.filter
 def unit_price(micros: int, unit: str) -> str:
     """A price for one unit, with four decimals at least so that a column of prices lines up: "$0.0079", "$0.0100"."""
+    if unit in CREDITS:
+        return format_amount(micros, unit)
     return format_amount(micros, unit, 4 if micros % 100 == 0 else 6)
 
 

@@ -18,13 +18,14 @@ from django.views.decorators.http import require_POST, require_safe
 from postmeter.customers import permissions
 from postmeter.db.public_ids import public_ids
 from postmeter.invoicing import mail, pdf
-from postmeter.kit.money import MICROS, format_amount, parse_amount
+from postmeter.kit.money import CREDITS, MICROS, format_amount, parse_amount
 from postmeter.kit.refusals import NotAllowed, NotFound, Refusal
 from postmeter.payments import queries as payments
 from postmeter.payments.models import PaymentMethod
 from postmeter.payments.reasons import words_of
 from postmeter.payments.states import OPEN, PaymentState
 from postmeter.topups import operations as topups
+from postmeter.topups import price as prices
 from postmeter.topups import queries as topup_queries
 from postmeter.topups.queries import Bought, Figures
 from postmeter.wallets import queries as wallets
@@ -35,6 +36,7 @@ from postmeter.web.session import MemberRequest, member_page
 from postmeter.web.views import accounts
 
 QUICK = (20, 50, 100, 250)  # whole units, as links that fill the field in
+QUICK_COUNTS = (250, 500, 1_000, 5_000)  # the same where credit is counted in messages
 ALIKE_WITHIN = timedelta(minutes=15)
 _WAY_BACK = "after_top_up"  # in the session: where a purchase that was begun elsewhere leads back to
 _LATEST = 5
@@ -74,20 +76,27 @@ class TopUpForm(CardForm):
         error_messages={"required": "Write the amount, such as 50.00."},
     )
     once = forms.UUIDField(widget=forms.HiddenInput)
+    price = forms.IntegerField(widget=forms.HiddenInput, required=False)  # what the confirmation named, in micro-units (A-26)
     next = forms.CharField(widget=forms.HiddenInput, required=False)
     account = forms.CharField(widget=forms.HiddenInput, required=False)
 
     field_order = ("amount", "card")
 
-    def __init__(self, *args: Any, unit: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, wallet: Wallet, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.unit = unit
-        self.fields["amount"].help_text = f"At least {format_amount(topups.MINIMUM_MICROS, unit)}."
+        self.wallet, self.unit, self.is_counted = wallet, wallet.unit, wallet.unit in CREDITS
+        self.now = timezone.now()
+        least = prices.least(customer_id=wallet.customer_id, wallet=wallet, now=self.now)
+        self.fields["amount"].help_text = f"At least {format_amount(least, self.unit)}."
+        if self.is_counted:
+            self.fields["amount"].label = "How many credits do you wish to purchase?"
+            self.fields["amount"].error_messages["required"] = "Write how many, such as 500."
 
     def clean_amount(self) -> int:
+        """Micro-units of the wallet's unit; `paid` is their price."""
         try:
             micros = parse_amount(self.cleaned_data["amount"], self.unit, field="amount")
-            topups.check_amount(micros, self.unit)
+            self.paid = prices.price(customer_id=self.wallet.customer_id, wallet=self.wallet, amount_micros=micros, now=self.now)
         except Refusal as refusal:
             raise ValidationError(str(refusal)) from refusal
         return micros
@@ -127,7 +136,7 @@ def confirm_top_up(request: MemberRequest) -> HttpResponse:
 def _form(request: MemberRequest, data: Any) -> TopUpForm:
     cards = payments.methods(customer_id=request.seat.customer_id, member_id=accounts.pays_with(request))
     good = [card for card in cards if not payments.has_expired(card, now=timezone.now())]
-    return TopUpForm(data, unit=_wallet(request).unit, cards=good)
+    return TopUpForm(data, wallet=_wallet(request), cards=good)
 
 
 def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> HttpResponse:
@@ -139,7 +148,8 @@ def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> H
             "form": form,
             "unit": form.unit,
             "account": accounts.chosen(cast(MemberRequest, request)),
-            "quick": [(str(whole), format_amount(whole * MICROS, form.unit, 0)) for whole in QUICK],
+            "quick": _quick(form),
+            "packs": prices.packs(customer_id=form.wallet.customer_id, wallet=form.wallet, now=form.now),
             "amount": amount,
             "next": back,
             "here": f"{reverse('top-up')}?{urlencode({'amount': amount, 'next': back})}",
@@ -148,9 +158,15 @@ def _show_form(request: HttpRequest, form: TopUpForm, *, status: int = 200) -> H
     )
 
 
+def _quick(form: TopUpForm) -> list[tuple[str, str]]:
+    if form.is_counted:
+        return [(str(whole), f"{whole:,}") for whole in QUICK_COUNTS]
+    return [(str(whole), format_amount(whole * MICROS, form.unit, 0)) for whole in QUICK]
+
+
 def _ask_once_more(request: MemberRequest, form: TopUpForm) -> HttpResponse:
     amount, customer_id = form.cleaned_data["amount"], request.seat.customer_id
-    before = topup_queries.figures(customer_id=customer_id, wallet=_wallet(request))
+    before = topup_queries.figures(customer_id=customer_id, wallet=form.wallet)
     return render(
         request,
         "web/top_up_confirm.html",
@@ -158,6 +174,7 @@ def _ask_once_more(request: MemberRequest, form: TopUpForm) -> HttpResponse:
             "form": form,
             "amount": amount,
             "unit": form.unit,
+            "paid": form.paid,
             "card": form.cleaned_data["card"],
             "account": accounts.chosen(request),
             "before": before,
@@ -174,13 +191,14 @@ def _buy(request: MemberRequest, form: TopUpForm) -> HttpResponse:
     try:
         bought = topups.buy(
             customer_id=customer_id,
-            wallet_id=_wallet(request).id,
+            wallet_id=form.wallet.id,
             method_id=chosen["card"].id,
             amount_micros=chosen["amount"],
             key=form.key,
             actor=request.actor,
             now=timezone.now(),
             member_id=accounts.pays_with(request),
+            agreed_micros=chosen["price"],
         )
     except Refusal as refusal:
         add_refusal(form, refusal, {"method": "card"})

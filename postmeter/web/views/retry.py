@@ -41,6 +41,7 @@ def retry(request: MemberRequest, top_up_id: int) -> HttpResponse:
                     top_up_id=top_up_id,
                     method_id=form.cleaned_data["card"].id,
                     charge_anyway=request.POST.get("anyway") == "1",
+                    agreed_micros=int(price) if (price := request.POST.get("price", "")).isdecimal() else None,
                     actor=request.actor,
                     now=now,
                 )
@@ -60,6 +61,7 @@ def retry(request: MemberRequest, top_up_id: int) -> HttpResponse:
         "failed_card": bought.method.name,
         "reason": reason_of(bought),
         "full": topups.full_words(customer_id=customer_id, top_up_id=top_up_id),
+        "paid": topups.price_of(customer_id=customer_id, top_up_id=top_up_id, now=now),
         "before": before,
         "after": after_purchase(before, bought.top_up.amount_micros),
     }

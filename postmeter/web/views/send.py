@@ -27,7 +27,7 @@ from postmeter.messaging.operations.cancel import cancel_batch
 from postmeter.messaging.operations.quote import Wanted
 from postmeter.messaging.queries import Progress
 from postmeter.messaging.states import MACHINE, State
-from postmeter.topups.operations import MINIMUM_MICROS
+from postmeter.topups import price as prices
 from postmeter.topups.queries import Figures
 from postmeter.wallets import queries as wallets
 from postmeter.web import context, uploads
@@ -330,7 +330,8 @@ def _money_after(request: MemberRequest, found: Quote, figures: Figures) -> dict
     )
     top_up = context.address_of(context.TOP_UP, request.seat)
     coin = from_minor(1, found.unit)
-    amount = decimal_string(max(-(-missing // coin) * coin, MINIMUM_MICROS))
+    least = prices.least(customer_id=request.seat.customer_id, wallet=figures.wallet, now=timezone.now())
+    amount = decimal_string(max(-(-missing // coin) * coin, least))
     back = urlencode({"amount": amount, "next": reverse("quote", args=[found.id])})
     return {
         "missing_micros": missing,
