@@ -156,6 +156,7 @@ class MessageTrail(msgspec.Struct, kw_only=True):
 
     message: Message
     explanation: Annotated[list[str], Meta(description="What became of it, why, and what it cost, in plain words.")]
+    wallet: Annotated[str, Meta(description="What pays for it.", examples=["WA0f1e2d3c4b5a69788796a5b4c3d2e1f0"])]
     steps: Annotated[list[TrailStep], Meta(description="Everything that happened, the oldest first.")]
     receipts: list[MessageReceipt]
     entries: list[LedgerEntry]
@@ -296,6 +297,7 @@ def get_trail(call: Call[None, None]) -> MessageTrail:
     return MessageTrail(
         message=shown,
         explanation=explain(trail),
+        wallet=public_ids().encode("WA", trail.message.wallet_id),
         steps=[_step(each) for each in steps(trail)],
         receipts=[_receipt(row) for row in trail.receipts],
         entries=[_entry(row) for row in trail.entries],

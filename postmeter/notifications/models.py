@@ -50,6 +50,8 @@ class Notice(CustomerRow):
             ("adjusted", "Credit was adjusted"),
             ("promotion", "Promotional credit"),
             ("transfer", "Credit was transferred"),
+            ("transfer_waits", "A transfer waits for a master"),
+            ("transfer_declined", "A transfer was declined"),
             ("webhook_disabled", "A webhook is told nothing any more"),
         ]
     )

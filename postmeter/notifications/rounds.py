@@ -69,6 +69,23 @@ def tell_of_transfer(event: Event, *, now: datetime) -> None:
             )
 
 
+def tell_of_approval(event: Event, *, now: datetime) -> None:
+    """A transfer waits: every master is told; it was declined: who asked for it is (A-62)."""
+    people = customers.members(customer_id=event.customer_id)
+    is_asked = event.kind == "transfer.asked"
+    told = [seat for seat in people if Role.MASTER in seat.roles] if is_asked else []
+    told += [seat for seat in people if not is_asked and f"member:{seat.member_id}" == event.data["asked_by"]]
+    for seat in told:
+        operations.notify(
+            customer_id=event.customer_id,
+            kind="transfer_waits" if is_asked else "transfer_declined",
+            key=f"{event.subject_id}:{seat.member_id}",
+            facts={"wallet": event.data["wallet"], "request": event.subject_id, "amount_micros": event.data["amount_micros"]},
+            now=now,
+            address=seat.email,
+        )
+
+
 def tell_of_terms(event: Event, *, now: datetime) -> None:
     """Once for each such fact."""
     facts = {"subject": event.subject_id, "fact": event.kind, **event.data}

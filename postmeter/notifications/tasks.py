@@ -50,6 +50,12 @@ def tell_of_transfer(*, customer_id: int, event_id: int, **later: object) -> Non
 
 
 @app.task(queue="mail", pass_context=False)
+def tell_of_approval(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A transfer waits for a master, or a master declined it (A-62)."""
+    rounds.tell_of_approval(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
 def tell_of_terms(*, customer_id: int, event_id: int, **later: object) -> None:
     """Something was decided about the customer, by the operator or by what was agreed."""
     rounds.tell_of_terms(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())

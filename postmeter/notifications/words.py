@@ -18,8 +18,8 @@ from postmeter.terms.changes import CHANGES
 from postmeter.topups import bills, retry
 from postmeter.topups import queries as topups
 from postmeter.topups.queries import Figures, Standing
+from postmeter.wallets import approvals, transfers
 from postmeter.wallets import queries as wallets
-from postmeter.wallets import transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ def title(notice: Notice, unit: str) -> str:
         "request_decided": _decision_title(facts),
         "adjusted": f"Credit was {'given' if int(str(facts.get('amount_micros', 0))) > 0 else 'taken'} by hand",
         "transfer": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} {_WAYS.get(str(facts.get('side')), 'moved')}",
+        "transfer_waits": f"A transfer of {format_amount(int(str(facts.get('amount_micros', 0))), unit)} waits for you",
+        "transfer_declined": f"Your transfer of {format_amount(int(str(facts.get('amount_micros', 0))), unit)} was declined",
         "promotion": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} of promotional credit",
     }[notice.kind]
 
@@ -314,6 +316,20 @@ def _transfer(about: _About) -> Words:
     return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), "View the logs", path)
 
 
+def _transfer_waits(about: _About) -> Words:
+    row = approvals.request(customer_id=about.notice.customer_id, request_id=int(about.notice.facts["request"]))
+    sentences = (
+        f"The note says: {row.note}" if row.note else "",
+        "It is above the amount from which on a master decides. Nothing has moved, and nothing is held for it.",
+    )
+    return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), "Decide", "/credit/accounts/")
+
+
+def _transfer_declined(about: _About) -> Words:
+    words = ("A master declined it. Nothing has moved.",)
+    return Words(title(about.notice, about.figures.wallet.unit), words, "See your accounts", "/credit/accounts/")
+
+
 def _promotion(about: _About) -> Words:
     row = terms.grant(customer_id=about.notice.customer_id, grant_id=int(about.notice.facts["subject"]))
     ends = row.expires_at.astimezone(about.zone) if row.expires_at else None
@@ -344,6 +360,8 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "adjusted": _adjusted,
     "promotion": _promotion,
     "transfer": _transfer,
+    "transfer_waits": _transfer_waits,
+    "transfer_declined": _transfer_declined,
 }
 
 

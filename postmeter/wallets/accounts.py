@@ -78,6 +78,16 @@ def account(*, customer_id: int, seat: Seat, wallet_id: int) -> Account:
     return found
 
 
+@scoped
+def name_of(*, customer_id: int, wallet_id: int) -> str:
+    """Whose credit a wallet is, in words: of somebody who left too."""
+    wallet = queries.wallet(customer_id=customer_id, wallet_id=wallet_id)
+    if wallet.kind == "sandbox":
+        return "the sandbox's play money"
+    owner = next((p for p in customers.everybody(customer_id=customer_id) if p.member_id == wallet.member_id), None)
+    return f"{owner.name}'s own credit" if owner else "System Credits"
+
+
 def _account(wallet: Wallet, name: str, owner: Seat | None, *, frozen: bool, give: bool, take: bool, buy: bool) -> Account:
     balance = queries.balance(customer_id=wallet.customer_id, wallet=wallet)
     return Account(wallet, name, owner, balance, frozen, give, take, buy)

@@ -29,6 +29,7 @@ class Sharing(models.Model):
     customer_id = models.BigIntegerField(primary_key=True)
     individual = models.BooleanField(default=False)
     pool_for_programs = models.BooleanField(default=False)  # under individual credits: who pays what nobody sends by hand (A-59)
+    approve_above_micros = models.BigIntegerField(null=True)  # transfers above it wait for a master (A-62); null: none does
 
     class Meta:
         db_table = "wallets_sharing"
@@ -51,6 +52,29 @@ class Transfer(CustomerRow):
         constraints = [
             models.UniqueConstraint(fields=["customer_id", "key"], name="wallets_transfer_key"),
             models.CheckConstraint(condition=models.Q(amount_micros__gt=0), name="wallets_transfer_positive"),
+        ]
+
+
+class TransferRequest(CustomerRow):
+    """A transfer that waits for a master's word, or waited for it (A-62). What was approved is a Transfer with the same key."""
+
+    source_id = models.BigIntegerField()
+    target_id = models.BigIntegerField()
+    amount_micros = models.BigIntegerField()
+    note = models.TextField(blank=True, default="")
+    key = models.UUIDField()
+    agreed = models.TextField()
+    asked_by = models.TextField()
+    asked_at = models.DateTimeField()
+    state = models.TextField(choices=[("asked", "Asked"), ("approved", "Approved"), ("declined", "Declined")])
+    decided_by = models.TextField(default="", db_default="")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "wallets_transfer_request"
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "key"], name="wallets_transfer_request_key"),
+            models.CheckConstraint(condition=models.Q(amount_micros__gt=0), name="wallets_transfer_request_positive"),
         ]
 
 

@@ -12,8 +12,8 @@ from postmeter.kit.money import exact_minor, format_amount
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered
 from postmeter.ledger import operations as ledger
 from postmeter.ledger.operations import Posting
-from postmeter.wallets import accounts, queries
-from postmeter.wallets.models import Sharing, Transfer, Wallet
+from postmeter.wallets import accounts, approvals, queries
+from postmeter.wallets.models import Sharing, Transfer, TransferRequest, Wallet
 
 CONDITIONS = (
     "The credit leaves the one account and is in the other at once. It cannot be called back: whoever has it may spend it or "
@@ -40,8 +40,10 @@ def transfer(
     agreed: str,
     key: UUID,
     now: datetime,
-) -> Transfer:
+) -> Transfer | TransferRequest:
     """Transfer credit between two accounts that this member may use so. The same `key` is the same transfer.
+
+    Above the limit that masters have set it waits for one of them: then it is a request (A-62).
 
     Raises BadInput with its field, NotAllowed, NotCovered, and Conflict where the key was used for another one.
     """
@@ -52,7 +54,8 @@ def transfer(
     note = " ".join(note.split())
     if len(note) > NOTE_AT_MOST:
         raise BadInput("This note is too long.", field="note", remedy=f"Up to {NOTE_AT_MOST} characters.")
-    if not Sharing.objects.filter(customer_id=customer_id, individual=True).exists():
+    sharing = Sharing.objects.filter(customer_id=customer_id, individual=True).first()
+    if sharing is None:
         raise Conflict("All members share one pool.", remedy="A master can ask for individual credits under Terms.")
     visible = {row.wallet.id: row for row in accounts.visible(customer_id=customer_id, seat=seat)}
     source, target = visible.get(source_id), visible.get(target_id)
@@ -63,7 +66,8 @@ def transfer(
     exact_minor(amount_micros, source.wallet.unit)
     if amount_micros <= 0:
         raise BadInput("An amount must be above zero.", field="amount")
-    return move(
+    wait = approvals.wanted(seat=seat, sharing=sharing, amount_micros=amount_micros)
+    return (approvals.ask if wait else move)(
         source=source.wallet,
         target=target.wallet,
         amount_micros=amount_micros,
@@ -72,6 +76,27 @@ def transfer(
         actor=f"member:{seat.member_id}",
         now=now,
         agreed=agreed,
+    )
+
+
+@scoped
+def approve(*, customer_id: int, seat: Seat, request_id: int, now: datetime) -> Transfer:
+    """A master's yes: transfer what was asked for, as long as it is free. Raises NotAllowed, NotFound, NotCovered, Conflict."""
+    row = approvals.asked(customer_id=customer_id, seat=seat, request_id=request_id)
+    visible = {each.wallet.id: each for each in accounts.visible(customer_id=customer_id, seat=seat)}
+    source, target = visible.get(row.source_id), visible.get(row.target_id)
+    if source is None or target is None or not target.may_take:
+        raise Conflict("One of these accounts cannot be transferred between any more.", remedy="Decline it.")
+    approvals.decide(row, "approved", seat, now)
+    return move(
+        source=source.wallet,
+        target=target.wallet,
+        amount_micros=row.amount_micros,
+        note=row.note,
+        key=row.key,
+        actor=row.asked_by,
+        now=now,
+        agreed=row.agreed,
     )
 
 

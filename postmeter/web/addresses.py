@@ -12,6 +12,7 @@ PREFIXES = (
     "SM",
     "BA",
     "QU",
+    "TA",
     "WA",
     "TU",
     "PM",

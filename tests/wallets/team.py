@@ -11,7 +11,7 @@ from postmeter.kit.money import MICROS
 from postmeter.messaging.operations import accept
 from postmeter.messaging.operations.accept import Accepted, Submission, submit
 from postmeter.wallets import queries, sharing, transfers
-from postmeter.wallets.models import Transfer, Wallet
+from postmeter.wallets.models import Transfer, TransferRequest, Wallet
 from tests.cast import Cast, Clinic, at, number
 
 
@@ -55,7 +55,7 @@ class Team:
         *,
         key: UUID | None = None,
         agreed: str | None = None,
-    ) -> Transfer:
+    ) -> Transfer | TransferRequest:
         """None is System Credits."""
         ids = [self.wallet(seat).id if seat else self.clinic.pool.id for seat in (source, target)]
         return transfers.transfer(

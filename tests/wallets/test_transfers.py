@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from postmeter.cli.checks import verify_all
 from postmeter.customers import operations as customers
 from postmeter.customers.models import Role
+from postmeter.customers.queries import Seat
 from postmeter.db import calls, scope
 from postmeter.events.models import Event
 from postmeter.kit.money import MICROS
-from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
+from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, NotFound, Refusal
 from postmeter.notifications import mail as notices
 from postmeter.notifications import queries as told
 from postmeter.notifications import rounds
+from postmeter.wallets import approvals, queries, transfers
 from postmeter.wallets import operations as wallets
-from postmeter.wallets import queries, transfers
-from postmeter.wallets.models import Transfer
+from postmeter.wallets.models import Transfer, TransferRequest
 from tests.cast import FEE, PRICE, Cast
 from tests.wallets.team import Team, actor, send, team
 
@@ -199,3 +200,105 @@ def test_whatever_is_transferred_the_sum_stays_and_none_goes_below_zero(moves: l
             model[source] -= dollars
             model[target] += dollars
     assert [house.has(seat) for seat in seats] == model
+
+
+class TestApproval:
+    """A-62: above a limit that masters set, a transfer by anybody else waits for one of them."""
+
+    def asked(self, house: Team, *, limit: int = 5, amount: int = 8) -> tuple[Seat, Seat, TransferRequest]:
+        sam, mate = house.seat(Role.SENDER), house.seat(Role.SENDER)
+        house.group("team", sam, mate)
+        house.give(sam, 20)
+        approvals.set_limit(customer_id=house.clinic.id, seat=house.master, above_micros=limit * MICROS, now=timezone.now())
+        row = house.transfer(sam, sam, mate, amount * MICROS)
+        assert isinstance(row, TransferRequest)
+        return sam, mate, row
+
+    def approve(self, house: Team, row: TransferRequest, seat: Seat | None = None) -> Transfer:
+        return transfers.approve(customer_id=house.clinic.id, seat=seat or house.master, request_id=row.id, now=timezone.now())
+
+    def test_it_moves_when_a_master_says_so_and_once(self, house: Team) -> None:
+        sam, mate, row = self.asked(house)
+        assert (house.has(sam), house.has(mate)) == (20, 0)
+        done = self.approve(house, row)
+        assert (house.has(sam), house.has(mate)) == (12, 8)
+        assert (done.actor, done.agreed, done.key) == (actor(sam), transfers.agreed_hash(), row.key)
+        with pytest.raises(Conflict):
+            self.approve(house, row)
+        assert verify_all().ok
+
+    def test_many_masters_at_once_move_it_once(self, house: Team) -> None:
+        sam, mate, row = self.asked(house)
+        start = Barrier(5)
+
+        def press() -> bool:
+            start.wait()
+            try:
+                self.approve(house, row)
+            except Conflict:
+                return False
+            finally:
+                connection.close()
+            return True
+
+        with ThreadPoolExecutor(5) as pool:
+            assert [each.result() for each in [pool.submit(press) for _ in range(5)]].count(True) == 1
+        assert (house.has(sam), house.has(mate)) == (12, 8)
+
+    def test_what_is_declined_never_moves_and_who_asked_is_told(self, house: Team) -> None:
+        sam, _, row = self.asked(house)
+        approvals.decline(customer_id=house.clinic.id, seat=house.master, request_id=row.id, now=timezone.now())
+        with pytest.raises(Conflict):
+            self.approve(house, row)
+        assert house.has(sam) == 20
+        subjects = self.mailed(house)
+        assert subjects[house.master.email] == "A transfer of $8.00 waits for you"
+        assert subjects[sam.email] == "Your transfer of $8.00 was declined"
+
+    def mailed(self, house: Team) -> dict[str, str]:
+        with scope.customer(house.clinic.id):
+            facts = list(Event.objects.filter(customer_id=house.clinic.id, kind__in=["transfer.asked", "transfer.declined"]))
+        for event in [*facts, *facts]:
+            rounds.tell_of_approval(event, now=timezone.now())
+        for notice in told.notices(customer_id=house.clinic.id, at_most=9):
+            notices.send(customer_id=house.clinic.id, notice_id=notice.id, now=timezone.now())
+        assert len(facts) == 2
+        return {message.to[0]: message.subject for message in mail.outbox[-2:]}
+
+    def test_what_was_spent_meanwhile_is_not_transferred(self, house: Team) -> None:
+        sam, mate, row = self.asked(house, amount=20)
+        house.transfer(house.master, sam, None, 15 * MICROS)
+        with pytest.raises(NotCovered):
+            self.approve(house, row)
+        assert (house.has(sam), house.has(mate)) == (5, 0)
+        assert [each.id for each in approvals.waiting(customer_id=house.clinic.id)] == [row.id], "it can still be decided"
+
+    def test_masters_and_small_amounts_need_nobody(self, house: Team) -> None:
+        sam, mate, _ = self.asked(house)
+        assert isinstance(house.transfer(sam, sam, mate, 5 * MICROS), Transfer), "the limit itself goes"
+        assert isinstance(house.transfer(house.master, sam, mate, 9 * MICROS), Transfer)
+
+    def test_a_second_press_is_the_same_request(self, house: Team) -> None:
+        sam, mate, _ = self.asked(house)
+        key = uuid4()
+        rows = {house.transfer(sam, sam, mate, 6 * MICROS, key=key).id for _ in range(3)}
+        assert len(rows) == 1
+        with pytest.raises(Conflict):
+            house.transfer(sam, sam, mate, 7 * MICROS, key=key)
+
+    def test_nobody_else_decides_or_sets_the_limit(self, house: Team, cast: Cast) -> None:
+        sam, _, row = self.asked(house)
+        for seat in (sam, house.seat(Role.OFFICE_MANAGER)):
+            with pytest.raises(NotAllowed):
+                self.approve(house, row, seat)
+            with pytest.raises(NotAllowed):
+                approvals.set_limit(customer_id=house.clinic.id, seat=seat, above_micros=None, now=timezone.now())
+        other = team(cast)
+        with pytest.raises(NotFound):
+            transfers.approve(customer_id=other.clinic.id, seat=other.master, request_id=row.id, now=timezone.now())
+
+    def test_an_account_that_was_frozen_meanwhile_gets_nothing(self, house: Team) -> None:
+        _, mate, row = self.asked(house)
+        customers.remove_member(customer_id=house.clinic.id, member_id=mate.member_id, now=timezone.now(), actor="x")
+        with pytest.raises(Conflict):
+            self.approve(house, row)

@@ -1,6 +1,7 @@
 """The pages of members' own credit."""
 
 import csv
+import html
 import io
 import re
 import urllib.parse
@@ -24,7 +25,7 @@ from postmeter.wallets.models import Wallet
 from tests.cast import Cast, at
 from tests.journeys.shop import fill_in_card, saved_card
 from tests.stage import Stage
-from tests.wallets.team import Team, team
+from tests.wallets.team import Team, actor, send, team
 from tests.web.conftest import SignedIn
 from tests.web.test_records import words_of as words_in
 
@@ -85,6 +86,34 @@ def test_a_transfer_goes_from_form_to_log_and_a_second_press_does_nothing(house:
     assert "Transfer between accounts" in log
     assert "+$12.50" in log
     assert "See also" in log
+
+
+def test_a_large_transfer_waits_for_a_master_who_decides_on_the_page(house: Team, signed_in: SignedIn) -> None:  # A-62
+    sam, mate = house.seat(Role.SENDER), house.seat(Role.SENDER)
+    house.group("team", sam, mate)
+    house.give(sam, 50)
+    master, sender = signed_in(house.master), signed_in(sam)
+    assert "not an amount" in html.unescape(words_of(master.post("/credit/accounts/approval/", {"above": "much"}, follow=True)))
+    assert sender.post("/credit/accounts/approval/", {"above": "0"}).status_code == 403
+    assert "Saved." in words_of(master.post("/credit/accounts/approval/", {"above": "10"}, follow=True))
+    filled = form(house, sender, house.wallet(sam), house.wallet(mate), "30")
+    assert "a master decides" in words_of(sender.post("/credit/transfer/", filled, follow=True))
+    assert house.has(mate) == 0
+    shown = master.get("/credit/accounts/").content.decode()
+    [place] = re.findall(r"/credit/accounts/waiting/TA[0-9a-f]{32}/", shown)
+    assert sender.post(place, {"decision": "approve"}).status_code == 403
+    assert "Transferred." in words_of(master.post(place, {"decision": "approve"}, follow=True))
+    assert "decided already" in words_of(master.post(place, {"decision": "decline"}, follow=True))
+    assert (house.has(sam), house.has(mate)) == (20, 30)
+    assert "Waits for you" not in words_of(master.get("/credit/accounts/"))
+
+
+def test_a_trail_says_whose_credit_paid(house: Team, signed_in: SignedIn) -> None:  # R-06 R-08
+    sam = house.seat(Role.SENDER)
+    house.give(sam, 5)
+    [message_id] = send(house.clinic, actor(sam)).ids
+    shown = signed_in(house.master).get(f"/messages/{public_ids().encode('SM', message_id)}/")
+    assert "Paid from Sam Lindqvist's own credit" in html.unescape(words_of(shown))
 
 
 @pytest.mark.parametrize(

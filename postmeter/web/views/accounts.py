@@ -1,5 +1,6 @@
 """Manage SMS Credits: whose credit one sees, transfers, allowances (S-143 … S-172, R-01 … R-10)."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -11,12 +12,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from postmeter.customers import permissions
+from postmeter.customers import queries as customers
 from postmeter.customers.models import Role
 from postmeter.db.public_ids import public_ids
-from postmeter.kit.money import format_amount, parse_amount
-from postmeter.kit.refusals import Refusal
-from postmeter.wallets import accounts, allowances, sharing, transfers
+from postmeter.kit.money import decimal_string, format_amount, parse_amount
+from postmeter.kit.refusals import Conflict, NotCovered, Refusal
+from postmeter.wallets import accounts, allowances, approvals, sharing, transfers
+from postmeter.wallets import queries as wallets
 from postmeter.wallets.accounts import Account
+from postmeter.wallets.models import Sharing, TransferRequest
 from postmeter.web.forms import add_refusal, key_of, new_key
 from postmeter.web.session import MemberRequest, member_page, require
 
@@ -27,15 +31,110 @@ def manage(request: MemberRequest) -> HttpResponse:
     """GET /credit/accounts/: a row for each account that this member has access to."""
     customer_id = request.seat.customer_id
     found = sharing.sharing(customer_id=customer_id)
+    rows = _all(request)
+    is_master = Role.MASTER in request.seat.roles
     shown = {
         "sharing": found,
-        "accounts": accounts.visible(customer_id=customer_id, seat=request.seat) if found.individual else [],
+        "accounts": rows if found.individual else [],
+        "waiting": _waiting(customer_id, rows) if is_master else [],
+        "limit_form": LimitForm(unit=wallets.pool(customer_id=customer_id).unit, initial=_limit(found)) if is_master else None,
         "allowances": allowances.allowances(customer_id=customer_id),
-        "is_master": Role.MASTER in request.seat.roles,
+        "is_master": is_master,
         "pays_own": found.individual and permissions.BUY not in request.seat.permissions,
-        "pool_id": next((row.wallet.id for row in _all(request) if row.seat is None), None),
+        "pool_id": next((row.wallet.id for row in rows if row.seat is None), None),
     }
     return render(request, "web/accounts.html", shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A transfer that waits for a master, in words."""
+
+    id: int
+    source: str
+    target: str
+    asker: str
+    row: TransferRequest
+    unit: str
+
+
+def _waiting(customer_id: int, rows: list[Account]) -> list[Waiting]:
+    names = {row.wallet.id: row.name for row in rows}
+    units = {row.wallet.id: row.wallet.unit for row in rows}
+    people = {f"member:{seat.member_id}": seat.name for seat in customers.members(customer_id=customer_id)}
+    return [
+        Waiting(
+            row.id,
+            names.get(row.source_id, "an account that is closed"),
+            names.get(row.target_id, "an account that is closed"),
+            people.get(row.asked_by, "somebody who left"),
+            row,
+            units.get(row.source_id) or next(iter(units.values())),
+        )
+        for row in approvals.waiting(customer_id=customer_id)
+    ]
+
+
+class LimitForm(forms.Form):
+    """From which amount on a master decides; empty: never. `cleaned_data` has micro-units or None."""
+
+    above = forms.CharField(
+        label="Transfers above this wait for a master",
+        required=False,
+        help_text="Empty: none does. 0: all of them do.",
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, unit: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unit = unit
+
+    def clean_above(self) -> int | None:
+        typed = self.cleaned_data["above"].strip()
+        if not typed:
+            return None
+        try:
+            return parse_amount(typed, self.unit, field="above")
+        except Refusal as refusal:
+            raise ValidationError(str(refusal)) from refusal
+
+
+def _limit(found: Sharing) -> dict[str, str]:
+    above = found.approve_above_micros
+    return {"above": "" if above is None else decimal_string(above)}
+
+
+@require_POST
+@member_page(permission=permissions.READ_BALANCE)
+def approval_limit(request: MemberRequest) -> HttpResponse:
+    """POST /credit/accounts/approval/: from which amount on a transfer waits for a master; masters only (A-62)."""
+    customer_id = request.seat.customer_id
+    form = LimitForm(request.POST, unit=wallets.pool(customer_id=customer_id).unit)
+    if form.is_valid():
+        approvals.set_limit(
+            customer_id=customer_id, seat=request.seat, above_micros=form.cleaned_data["above"], now=timezone.now()
+        )
+        messages.success(request, "Saved.")
+    else:
+        messages.error(request, " ".join(str(each) for each in form.errors["above"]))
+    return redirect("accounts")
+
+
+@require_POST
+@member_page(permission=permissions.READ_BALANCE)
+def decide_transfer(request: MemberRequest, request_id: int) -> HttpResponse:
+    """POST /credit/accounts/waiting/TA…/: a master says yes or no (`decision`) to a transfer that waits."""
+    customer_id, now = request.seat.customer_id, timezone.now()
+    try:
+        if request.POST.get("decision") == "approve":
+            transfers.approve(customer_id=customer_id, seat=request.seat, request_id=request_id, now=now)
+            messages.success(request, "Transferred. Both have been told.")
+        else:
+            approvals.decline(customer_id=customer_id, seat=request.seat, request_id=request_id, now=now)
+            messages.success(request, "Declined. Nothing has moved, and who asked is told.")
+    except (Conflict, NotCovered) as refusal:
+        messages.error(request, str(refusal))
+    return redirect("accounts")
 
 
 @require_POST
@@ -114,6 +213,9 @@ def transfer(request: MemberRequest) -> HttpResponse:
         else:
             names = {row.wallet.id: row.name for row in rows}
             amount = format_amount(done.amount_micros, unit)
+            if isinstance(done, TransferRequest):
+                messages.info(request, f"{amount} is more than goes by itself: a master decides. Nothing has moved yet.")
+                return redirect("accounts")
             messages.success(
                 request, f"{amount} went from {names[done.source_id]} to {names[done.target_id]}. Both have been told."
             )
@@ -161,7 +263,7 @@ def allowance(request: MemberRequest, wallet_id: int) -> HttpResponse:
     there = allowances.allowances(customer_id=customer_id).get(wallet_id)
     form = AllowanceForm(request.POST if request.method == "POST" else None, unit=account.wallet.unit)
     if there:
-        form.initial = {"amount": format_amount(there.up_to_micros, account.wallet.unit).lstrip("$€£A "), "period": there.period}
+        form.initial = {"amount": decimal_string(there.up_to_micros), "period": there.period}
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         try:

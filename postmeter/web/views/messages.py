@@ -21,6 +21,7 @@ from postmeter.messaging.explain import explain, steps
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations.cancel import TooLate, cancel
 from postmeter.messaging.states import CANCELLABLE, State
+from postmeter.wallets import accounts
 from postmeter.web.cursors import page, row_id
 from postmeter.web.downloads import csv_download
 from postmeter.web.session import MemberRequest, member_page
@@ -136,6 +137,7 @@ def trail(request: MemberRequest, message_id: int) -> HttpResponse:
             "message": found.message,
             "trail": found,
             "told": explain(found),
+            "payer": accounts.name_of(customer_id=request.seat.customer_id, wallet_id=found.message.wallet_id),
             "steps": [
                 {
                     "state": step.state,
