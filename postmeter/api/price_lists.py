@@ -34,7 +34,10 @@ class RateQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which rates."""
 
     channel: Literal["sms", "mms", "fax", "voice", "email"] = "sms"
-    direction: Literal["out", "in"] = "out"
+    direction: Annotated[
+        Literal["out", "in", "hand"],
+        Meta(description="hand: what members send themselves, where it has prices of its own."),
+    ] = "out"
 
 
 class Rate(msgspec.Struct, kw_only=True):

@@ -23,7 +23,7 @@ class Rate(CustomerRow):
 
     price_list_id = models.BigIntegerField()
     channel = models.TextField()
-    direction = models.TextField(choices=[("out", "Outbound"), ("in", "Inbound")])
+    direction = models.TextField(choices=[("out", "Outbound"), ("in", "Inbound"), ("hand", "Outbound, sent by a member")])
     prefix = models.TextField()  # digits of E.164 without +
     country = models.TextField()
     price_micros = models.BigIntegerField()

@@ -82,7 +82,9 @@ class RateTable:
 
     MEMO_SIZE = 100_000
 
-    def __init__(self, rates: Iterable[Rate]) -> None:
+    def __init__(self, rates: Iterable[Rate], otherwise: "RateTable | None" = None) -> None:
+        """`otherwise` has the rates of the numbers that these do not reach."""
+        self._otherwise = otherwise
         self._rates: dict[str, Rate] = {}
         for rate in rates:
             if rate.prefix in self._rates:
@@ -104,6 +106,8 @@ class RateTable:
             return self._memo[head]
         except KeyError:
             rate = self._search(head[1:])
+        if rate is None and self._otherwise is not None:
+            return self._otherwise.find(e164)
         if len(self._memo) >= self.MEMO_SIZE:
             self._memo.clear()  # else whoever writes to enough numbers could fill our memory
         self._memo[head] = rate

@@ -13,6 +13,7 @@ from postmeter.rating.price import ANY, PROVIDER_ACCEPTED, PayablePolicy, RateTa
 from postmeter.rating.price import Rate as PureRate
 
 CACHE_SECONDS = 5.0
+BY_HAND = "hand"  # a direction: what members send themselves, where a plan includes it or prices it differently (S-083)
 _cache: dict[tuple[int, str, str, str], tuple[float, "Prices"]] = {}
 
 
@@ -38,13 +39,17 @@ def prices(*, customer_id: int, plan: str, channel: str, direction: str, now: da
     if cached and time.monotonic() - cached[0] < CACHE_SECONDS:
         return cached[1]
     price_list = price_list_of(customer_id=customer_id, plan=plan)
-    table = RateTable(
-        PureRate(rate.prefix, rate.country, rate.price_micros, rate.fee_micros)
-        for rate in rates(customer_id=customer_id, price_list=price_list, channel=channel, direction=direction, now=now)
-    )
+    table = RateTable(_pure(customer_id, price_list, channel, "out" if direction == BY_HAND else direction, now))
+    if direction == BY_HAND:
+        table = RateTable(_pure(customer_id, price_list, channel, BY_HAND, now), otherwise=table)
     found = Prices(price_list.id, price_list.name, price_list.currency, table, _policy(price_list))
     _cache[key] = (time.monotonic(), found)
     return found
+
+
+def _pure(customer_id: int, price_list: PriceList, channel: str, direction: str, now: datetime) -> list[PureRate]:
+    rows = rates(customer_id=customer_id, price_list=price_list, channel=channel, direction=direction, now=now)
+    return [PureRate(row.prefix, row.country, row.price_micros, row.fee_micros) for row in rows]
 
 
 def forget() -> None:

@@ -18,7 +18,7 @@ from postmeter.rating.packs import Tier
 
 MOST_DIGITS = 9
 COLUMNS = ("channel", "direction", "prefix", "country", "price", "fee")
-CHANNELS, DIRECTIONS = ("sms", "mms", "fax", "voice", "email"), ("in", "out")
+CHANNELS, DIRECTIONS = ("sms", "mms", "fax", "voice", "email"), ("in", "out", "hand")
 
 
 def read(content: bytes) -> list[NewRate]:

@@ -2,6 +2,7 @@
 
 from django.conf import settings as django_settings
 from django.urls import path
+from django.views.generic import RedirectView
 
 from postmeter.web import addresses
 from postmeter.web.style import style
@@ -64,6 +65,9 @@ urlpatterns += [  # credit
     path("credit/automatic/", automation.automatic, name="automatic"),
     path("credit/alerts/", alerts.alerts, name="alerts"),
     path("credit/accounts/", accounts.manage, name="accounts"),
+    # Where people who come from other products look for it (S-128).
+    path("billing/", RedirectView.as_view(pattern_name="payments")),
+    path("payment-methods/", RedirectView.as_view(pattern_name="payments")),
     path("credit/accounts/approval/", accounts.approval_limit, name="accounts-approval"),
     path("credit/accounts/waiting/<TA:request_id>/", accounts.decide_transfer, name="transfer-decide"),
     path("credit/accounts/programs/", accounts.programs, name="accounts-programs"),

@@ -41,7 +41,7 @@ def test_a_list_is_accepted_whole_and_held_to_the_micro(cast: Cast) -> None:
     assert {m.state for m in queries.messages(customer_id=harbour.id)} == {"queued"}
 
 
-def test_a_list_that_is_not_covered_leaves_nothing_behind(cast: Cast) -> None:  # A-46
+def test_a_list_that_is_not_covered_leaves_nothing_behind(cast: Cast) -> None:  # A-46 S-094
     harbour = cast.clinic(credit_micros=9 * EACH)
     key = uuid4()
     with pytest.raises(NotCoveredList) as refused:
@@ -263,3 +263,38 @@ def test_the_texts_of_old_quotes_are_forgotten_and_their_sums_stay(cast: Cast) -
     assert quote.forget_old(customer_id=harbour.id, before=at() + timedelta(days=1)) == 1
     assert queries.quote_items(customer_id=harbour.id, quote_id=found.id) == []
     assert queries.quote(customer_id=harbour.id, quote_id=found.id).total_micros == EACH
+
+
+class TestByHand:
+    """S-083 S-084: what members send themselves is part of the plan; what programs send is charged (S-085)."""
+
+    @pytest.fixture
+    def clinic(self, cast: Cast) -> Clinic:
+        """Texts by hand to North America cost the carriers' fee alone; elsewhere what they cost programs."""
+        made = cast.clinic()
+        with scope.customer(made.id):
+            own, now = prices.own_list(customer_id=made.id), at()
+            assert own is not None
+            new = [rating.NewRate("sms", "hand", "1", "US", 0, FEE)]
+            rating.set_rates(price_list=own, new=new, valid_from=now, now=now, actor="operator")
+        accept.forget()
+        return made
+
+    def cost(self, clinic: Clinic, actor: str, to: str) -> int:
+        accepted = submit(Submission(clinic.id, [to], ["Hi " * 60], actor), now=at())
+        return accepted.priced.prices[0] + accepted.priced.fees[0]
+
+    def test_a_member_pays_the_carriers_and_a_program_each_segment(self, clinic: Clinic) -> None:  # S-083 S-084 S-085 S-086
+        assert self.cost(clinic, clinic.actor, number(1)) == 2 * FEE
+        assert self.cost(clinic, "key:1", number(1)) == 2 * (PRICE + FEE)
+        assert clinic.held == 2 * FEE + 2 * (PRICE + FEE)
+        assert verify_all().ok
+
+    def test_where_it_is_not_part_of_the_plan_it_costs_the_same(self, clinic: Clinic) -> None:
+        british = "+447400123456"
+        assert self.cost(clinic, clinic.actor, british) == self.cost(clinic, "key:1", british) == 2 * 46_300
+
+    def test_a_quote_says_the_same(self, clinic: Clinic) -> None:
+        for actor, each in ((clinic.actor, FEE), ("key:1", PRICE + FEE)):
+            made = quote.make(customer_id=clinic.id, wanted=[Wanted(number(1), "Hi")], actor=actor, now=at())
+            assert made.total_micros == each

@@ -142,7 +142,7 @@ def test_a_debt_is_told_in_the_transaction_that_makes_it(cast: Cast) -> None:  #
     assert told(clinic) == [("money", 0)]
 
 
-def test_alerts_charge_nobody(harbour: Clinic) -> None:  # S-130
+def test_alerts_charge_nobody(harbour: Clinic) -> None:  # S-005 S-130
     spend(harbour, 9 * MICROS)
     hear(harbour)
     assert topups.top_ups(customer_id=harbour.id) == []

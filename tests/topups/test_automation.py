@@ -201,6 +201,16 @@ def test_the_next_method_pays_when_the_first_one_surely_did_not(stage: Stage, ca
     assert verify_all().ok
 
 
+def test_without_a_method_that_may_be_charged_nothing_is(stage: Stage, harbour: Clinic) -> None:  # S-109
+    save(harbour)
+    with scope.customer(harbour.id):
+        PaymentMethod.objects.filter(customer_id=harbour.id).update(auto_charge=False)
+    send(harbour, 25)
+    jobs()
+    assert automatic(harbour) == []
+    assert state(harbour).strikes == 1, "it says so and tries again later"
+
+
 def test_three_strikes_end_it_until_a_person_says_so(stage: Stage, cast: Cast) -> None:  # S-104 A-34, akash #3660, Lago #6176
     clinic = cast.clinic(credit_micros=5 * MICROS)
     good = saved_card(stage, clinic)

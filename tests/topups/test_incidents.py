@@ -98,6 +98,7 @@ def test_twilio_2013_a_store_that_cannot_be_written_charges_nobody(stage: Stage,
 
 
 def test_a_thousand_parallel_debits_across_the_threshold_are_one_charge_each_round(stage: Stage, harbour: Clinic) -> None:
+    # S-103
     # A-16, twenty times
     save(harbour, day_cap_micros=100_000 * MICROS, month_cap_micros=100_000 * MICROS)
     for round_ in range(1, ROUNDS + 1):

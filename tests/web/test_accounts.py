@@ -160,7 +160,9 @@ def test_a_log_of_somebody_elses_account_is_not_there(house: Team, signed_in: Si
 def test_the_log_is_a_csv_file_that_no_spreadsheet_runs(house: Team, signed_in: SignedIn) -> None:  # S-153 S-168 S-170 A-64
     sam = house.seat(Role.SENDER)
     house.transfer(house.master, None, sam, 3 * MICROS)
-    answer = signed_in(sam).get(f"/credit/statement.csv?account={named(house.wallet(sam))}")
+    browser = signed_in(sam)
+    assert "data-print" in browser.get(f"/credit/accounts/{named(house.wallet(sam))}/log/").content.decode()  # S-171
+    answer = browser.get(f"/credit/statement.csv?account={named(house.wallet(sam))}")
     rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert rows[0][0] == "Time (America/New_York)"
     assert [row[3] for row in rows[1:]] == ["3"]

@@ -10,6 +10,7 @@ from postmeter.kit.money import MICROS
 from postmeter.notifications import operations, queries
 from tests.cast import Cast, Clinic
 from tests.notifications.test_alerts import hear, spend
+from tests.topups.test_automation import save
 from tests.web.conftest import SignedIn
 from tests.web.test_records import words_of
 
@@ -48,6 +49,16 @@ def test_what_cannot_be_a_level_is_refused_beside_its_field(harbour: Clinic, sig
         assert answer.status_code == 422, (kind, level)
     assert 'value="five"' in browser.post(PAGE, {"kind": "money", "level": "five"}).content.decode()
     assert levels(harbour) == [("money", 5 * MICROS), ("money", 0)]
+
+
+def test_a_level_above_the_automatic_top_ups_threshold_is_suggested(harbour: Clinic, signed_in: SignedIn) -> None:  # S-129
+    browser, hint = signed_in(harbour.master), "tells you before a card is charged"
+    assert hint not in words_of(browser.get(PAGE).content.decode())
+    save(harbour)
+    said = words_of(browser.get(PAGE).content.decode())
+    assert "begins below $10.00" in said and hint in said
+    browser.post(PAGE, {"kind": "money", "level": "30"})
+    assert hint not in words_of(browser.get(PAGE).content.decode())
 
 
 def test_what_was_told_is_listed(harbour: Clinic, signed_in: SignedIn) -> None:

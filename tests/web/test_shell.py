@@ -41,6 +41,14 @@ def test_the_frame_shows_the_balance_and_only_what_the_member_may_open(cast: Cas
     assert context.address_of(entry, clerk) == ""
 
 
+def test_balance_and_payment_methods_are_one_press_away(cast: Cast, signed_in: SignedIn) -> None:  # S-092 S-128
+    browser = signed_in(cast.clinic().master)
+    frame = browser.get("/").content.decode()
+    assert 'href="/credit/"' in frame and 'href="/payments/"' in frame
+    for address in ("/billing/", "/payment-methods/"):
+        assert browser.get(address, follow=True).redirect_chain[-1][0] == "/payments/"
+
+
 def test_a_session_ends_after_half_an_hour_of_nothing_and_says_so(cast: Cast, signed_in: SignedIn) -> None:
     # ASVS 7.3.1
     browser = signed_in(cast.clinic().master)

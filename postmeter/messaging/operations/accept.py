@@ -68,6 +68,7 @@ class Payer:
     region: str
     provider: str
     prices: rating.Prices
+    by_hand: rating.Prices  # of what a member sends (S-083, S-084)
     is_individual: bool = False  # each member's own credit pays
 
 
@@ -128,6 +129,8 @@ def payer(*, customer_id: int, mode: str, actor: str, now: datetime) -> Payer:
         found = _payers[customer_id, mode][1]
     else:
         found = read_payer(customer_id=customer_id, mode=mode, now=now)
+    if actor.startswith("member:"):
+        found = replace(found, prices=found.by_hand)
     return _own(found, actor, now) if found.is_individual else found
 
 
@@ -157,7 +160,10 @@ def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
             raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
         wallet, accounts = _wallet_of(customer_id, mode)
         is_individual = mode == "live" and sharing.sharing(customer_id=customer_id).individual
-        prices = rating.prices(customer_id=customer_id, plan=customer.plan, channel="sms", direction="out", now=now)
+        prices, by_hand = (
+            rating.prices(customer_id=customer_id, plan=customer.plan, channel="sms", direction=direction, now=now)
+            for direction in ("out", rating.BY_HAND)
+        )
     if prices.currency != wallet.unit:
         raise Conflict("The price list is not in the wallet's currency.", remedy="Ask your account manager.")
     found = Payer(
@@ -170,6 +176,7 @@ def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
         customer.country,
         "twilio" if mode == "live" else "sandbox",
         prices,
+        by_hand,
         is_individual,
     )
     _payers[(customer_id, mode)] = (time.monotonic(), found)

@@ -16,6 +16,7 @@ from postmeter.notifications import operations, queries
 from postmeter.notifications.models import Alert
 from postmeter.notifications.operations import Level
 from postmeter.topups import queries as topups
+from postmeter.topups.automation import SCHEDULED
 from postmeter.wallets import queries as wallets
 from postmeter.wallets import sharing
 from postmeter.wallets.models import Wallet
@@ -97,12 +98,22 @@ def alerts(request: MemberRequest) -> HttpResponse:
         "rows": rows,
         "form": form,
         "may_change": may,
+        "begins_below": _untold_of(customer_id, wallet.id, rows),
         "unit": wallet.unit,
         "figures": figures,
         "runway": queries.runway(customer_id=customer_id, figures=figures, now=now),
         "notices": queries.notices(customer_id=customer_id, at_most=NOTICES),
     }
     return render(request, "web/alerts.html", shown, status=status)
+
+
+def _untold_of(customer_id: int, wallet_id: int, rows: list[Alert]) -> int | None:
+    """The automatic top-up's threshold, where no level in money is above it to tell of it before (S-129)."""
+    found = topups.automatic(customer_id=customer_id, wallet_id=wallet_id, now=timezone.now())
+    if found is None or not found.rule.enabled or found.rule.kind in SCHEDULED:
+        return None
+    below = found.rule.threshold_micros
+    return None if any(row.kind == "money" and row.level > below for row in rows) else below
 
 
 def _levels(rows: list[Alert]) -> list[Level]:

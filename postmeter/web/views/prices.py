@@ -22,6 +22,7 @@ PUBLIC_PLAN = "standard"
 ROWS_AT_MOST = 400
 CHANNELS = (
     ("sms", "out", "Text messages that you send", "segment"),
+    ("sms", "hand", "Text messages that members send themselves", "segment"),
     ("sms", "in", "Text messages that you receive", "segment"),
     ("email", "out", "E-mail", "message"),
 )
