@@ -95,6 +95,38 @@ def approve_adjustment(customer: str, adjustment: str, actor: str) -> None:
     click.echo(row.state)
 
 
+@command.command("refund")
+@click.argument("customer")
+@click.argument("top_up")
+@click.argument("amount")
+@click.option("--reason", required=True, help="For the log.")
+@click.option("--key", type=click.UUID, help="The same key is the same refund.")
+@click.option("--as", "actor", default=ACTOR, show_default=True, help="Who does it, such as operator:anna.")
+def refund(customer: str, top_up: str, amount: str, reason: str, key: Any, actor: str) -> None:
+    """Give AMOUNT of a purchase (TU…) back to the method that paid: of what is unspent, in the currency that was paid."""
+    found, _ = _of(customer)
+    from uuid import uuid4
+
+    from django.utils import timezone
+
+    from postmeter.db.public_ids import public_ids
+    from postmeter.kit.money import parse_amount
+    from postmeter.topups import refunds
+
+    top_up_id = public_ids().decode("TU", top_up)
+    currency = refunds.possible(customer_id=found.id, top_up_id=top_up_id).currency
+    row = refunds.refund(
+        customer_id=found.id,
+        top_up_id=top_up_id,
+        paid_micros=parse_amount(amount, currency, field="amount"),
+        reason=reason,
+        key=key or uuid4(),
+        actor=actor,
+        now=timezone.now(),
+    )
+    click.echo(f"{row.get_state_display()}{f': {row.text}' if row.text else ''}")
+
+
 @command.command("grant")
 @click.argument("customer")
 @click.argument("amount")

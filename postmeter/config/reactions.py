@@ -80,6 +80,8 @@ REACTIONS = {
     "terms.changed": [],
     "terms.overdraft_restored": [],
     "terms.overdraft_stopped": [notifications.tell_of_terms],
+    "refund.asked": [],
+    "refund.refused": [],
     "sharing.limit_changed": [],
     "top_up.failed": [topups.follow, webhooks.fan_out],
     "top_up.reversed": [notifications.tell_of_reversal, terms.follow_dispute, webhooks.fan_out],

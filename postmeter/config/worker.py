@@ -35,7 +35,7 @@ from postmeter.statements import operations as statements  # noqa: E402
 from postmeter.statements import usage  # noqa: E402
 from postmeter.terms import agreement as terms  # noqa: E402
 from postmeter.terms import grants  # noqa: E402
-from postmeter.topups import automation, breaker, wires  # noqa: E402
+from postmeter.topups import automation, breaker, refunds, wires  # noqa: E402
 from postmeter.topups import operations as topups  # noqa: E402
 from postmeter.wallets import allowances, sharing  # noqa: E402
 from postmeter.web import uploads  # noqa: E402
@@ -57,11 +57,11 @@ def relay_round() -> int:
 
 
 def payments_round() -> int:
-    """Ask about payments that nobody has heard of (A-23)."""
+    """Ask about payments and refunds that nobody has heard of (A-23)."""
     close_old_connections()
-    return sum(
-        topups.resume(customer_id=customer_id, now=timezone.now()) for customer_id in topups.customers_with_open_payments()
-    )
+    now = timezone.now()
+    asked = [topups.resume(customer_id=customer_id, now=now) for customer_id in topups.customers_with_open_payments()]
+    return sum(asked + [refunds.resume(customer_id=customer_id, now=now) for customer_id in refunds.customers_with_open()])
 
 
 def breaker_round() -> int:

@@ -105,6 +105,37 @@ class Reversal(CustomerRow):
         indexes = [models.Index(fields=["customer_id", "top_up_id"], name="topups_reversal_top_up")]
 
 
+class Refund(CustomerRow):
+    """Money of a top-up that we give back (A-13). `id` is also its hold in the ledger, and makes the key that the gateway gets."""
+
+    top_up_id = models.BigIntegerField()
+    amount_micros = models.BigIntegerField()  # of credit, held until it ends
+    paid_micros = models.BigIntegerField()  # of the payment's currency
+    reason = models.TextField()
+    key = models.UUIDField()
+    state = models.TextField(
+        choices=[("asked", "No answer yet"), ("pending", "On its way"), ("succeeded", "Given back"), ("failed", "Refused")]
+    )
+    ref = models.TextField(default="", db_default="")  # the gateway's name of it
+    text = models.TextField(default="", db_default="")  # why it was refused
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    last_asked_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "topups_refund"
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "key"], name="topups_refund_key"),
+            models.UniqueConstraint(
+                fields=["customer_id", "top_up_id"],
+                condition=models.Q(state__in=["asked", "pending"]),
+                name="topups_refund_one_under_way",
+            ),
+            models.CheckConstraint(condition=models.Q(amount_micros__gt=0, paid_micros__gt=0), name="topups_refund_positive"),
+        ]
+
+
 class Breaker(models.Model):
     """One time that automatic top-ups were stopped for everybody. Open while `closed_at` is empty. Every login may read it."""
 

@@ -196,6 +196,13 @@ def reversed_micros(*, customer_id: int, top_up_ids: Collection[int]) -> dict[in
 
 
 @scoped
+def reversed_paid(*, customer_id: int, top_up_id: int) -> int:
+    """What of a top-up's price went back and did not come again; micro-units of what was paid."""
+    rows = Reversal.objects.filter(customer_id=customer_id, top_up_id=top_up_id)
+    return sum((-1 if row.is_back else 1) * (row.paid_micros or row.amount_micros) for row in rows)
+
+
+@scoped
 def disputed_micros(*, customer_id: int) -> int:
     """What is taken back by disputes that were not won."""
     rows = Reversal.objects.filter(customer_id=customer_id, kind="dispute")
@@ -292,6 +299,14 @@ CHECKS = {
         LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer l WHERE l.customer_id = r.customer_id
             AND l.ref_id = r.id AND NOT l.pending) moved ON true
         WHERE r.customer_id = %(customer)s AND moved.amount IS DISTINCT FROM r.amount_micros""",
+    "what is promised to refunds under way is held, and to no others": """
+        SELECT r.id, r.state, r.amount_micros, h.amount_micros, d.action FROM topups_refund r
+        LEFT JOIN ledger_transfer h ON h.customer_id = r.customer_id AND h.id = r.id AND h.pending
+        LEFT JOIN ledger_resolution d ON d.customer_id = r.customer_id AND d.hold_id = r.id
+        WHERE r.customer_id = %(customer)s AND (h.amount_micros IS DISTINCT FROM r.amount_micros
+            OR (r.state IN ('asked', 'pending')) <> (d.action IS NULL)
+            OR (r.state = 'succeeded' AND NOT EXISTS (SELECT FROM topups_reversal v WHERE v.customer_id = r.customer_id
+                AND v.top_up_id = r.top_up_id AND v.ref = r.ref AND v.amount_micros = r.amount_micros)))""",
     "invoice numbers have no gap and no twin": """
         SELECT s.name, s.last_number, count(i.number), max(i.number) FROM invoicing_series s
         LEFT JOIN invoicing_invoice i ON i.customer_id = s.customer_id AND i.series = s.name

@@ -22,11 +22,15 @@ from postmeter.payments.gateways import GatewayDown
 from postmeter.payments.gateways import Reversal as Fact
 from postmeter.payments.models import Payment
 from postmeter.topups import automation, exchange
-from postmeter.topups.models import Reversal, TopUp
+from postmeter.topups.models import Refund, Reversal, TopUp
+from postmeter.topups.queries import reversed_paid
 from postmeter.wallets import operations as wallet_operations
 from postmeter.wallets import queries as wallets
 
 CODES = {"refund": "top_up_refund", "dispute": "dispute"}  # in the ledger; "refund" there is a message's
+
+
+UNDER_WAY = ("asked", "pending")  # refunds of ours without an end
 
 
 class TooEarly(Conflict):
@@ -81,7 +85,7 @@ def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> boo
         kind=fact.kind,
         ref=fact.ref,
         is_back=fact.is_back,
-        amount_micros=_credit_of(top_up, payment, -paid if fact.is_back else paid),
+        amount_micros=credit_of(top_up, payment, -paid if fact.is_back else paid),
         paid_micros=None if payment.currency == top_up.unit else paid,
         transfer_id=transfer_id,
         debt_transfer_id=debt_transfer_id,
@@ -92,6 +96,8 @@ def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> boo
             reversal.save(force_insert=True)
     except IntegrityError:
         return False
+    if fact.kind == "refund" and not fact.is_back:
+        _take_over(top_up, paid, fact, now)
     (_give if fact.is_back else _take)(top_up, reversal, payment, now)
     exchange.sell(payment, top_up, paid if fact.is_back else -paid, now)
     if fact.kind == "dispute" and not fact.is_back:
@@ -118,10 +124,26 @@ def book(*, customer_id: int, payment_id: int, fact: Fact, now: datetime) -> boo
     return True
 
 
-def _credit_of(top_up: TopUp, payment: Payment, paid_micros: int) -> int:
+def _take_over(top_up: TopUp, paid_micros: int, fact: Fact, now: datetime) -> None:
+    """If this refund is one that we asked for, the credit that was held for it is free to be taken: one is under way at most."""
+    row = Refund.objects.filter(customer_id=top_up.customer_id, top_up_id=top_up.id, state__in=UNDER_WAY).first()
+    if row and row.ref in ("", fact.ref) and row.paid_micros == paid_micros:
+        end_refund(row, "succeeded", now, ref=fact.ref)
+
+
+def end_refund(row: Refund, state: str, now: datetime, *, ref: str = "", text: str = "") -> None:
+    """Write how a refund that we asked for ended, and release what was held for it."""
+    [word] = ledger.resolve(
+        customer_id=row.customer_id, now=now, hold_ids=[row.id], actions=[ledger.Action.VOID], amounts_micros=[0]
+    )
+    assert word is ledger.Word.OK, f"release refused: {word}"
+    row.state, row.ref, row.text, row.ended_at = state, ref or row.ref, text, now
+    row.save(update_fields=["state", "ref", "text", "ended_at"])
+
+
+def credit_of(top_up: TopUp, payment: Payment, paid_micros: int) -> int:
     """The credit that moves with so much of the price: parts of a purchase come to the whole of it, however they are cut."""
-    rows = Reversal.objects.filter(customer_id=top_up.customer_id, top_up_id=top_up.id)
-    out = sum((-1 if row.is_back else 1) * (row.paid_micros or row.amount_micros) for row in rows)
+    out = reversed_paid(customer_id=top_up.customer_id, top_up_id=top_up.id)
     after, before = (exchange.share(top_up.amount_micros, each, payment.amount_micros) for each in (out + paid_micros, out))
     return abs(after - before)
 

@@ -1,6 +1,7 @@
 """`postmeter terms`: everything about terms from the command line."""
 
 import re
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,8 +12,10 @@ from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
 from postmeter.terms import adjustments, requests
-from postmeter.topups import bills
+from postmeter.topups import bills, operations
 from tests.cast import Cast, Clinic, at
+from tests.journeys.shop import saved_card
+from tests.stage import Stage
 from tests.topups.test_bills import issued, overdrawn
 
 
@@ -88,3 +91,22 @@ def test_suspending_and_policies(cast: Cast) -> None:
     run(clinic, "policy", "--days-to-pay", "30", "--suspend-after", "60", "--no-suspend-on-dispute")
     assert "due after 30 days" in run(clinic, "show")
     refused(clinic, BadInput, "policy", "--days-to-pay", "-1")
+
+
+def test_money_of_a_purchase_is_given_back(stage: Stage, cast: Cast) -> None:  # A-13
+    clinic = cast.clinic(credit_micros=0)
+    bought = operations.buy(
+        customer_id=clinic.id,
+        wallet_id=clinic.pool.id,
+        method_id=saved_card(stage, clinic).id,
+        amount_micros=30 * MICROS,
+        key=uuid4(),
+        actor=clinic.actor,
+        now=at(),
+    )
+    named = public_ids().encode("TU", bought.top_up.id)
+    assert run(clinic, "refund", named, "10", "--reason", "Left us") == "Given back\n"
+    assert clinic.posted == 20 * MICROS
+    refused(clinic, BadInput, "refund", named, "25", "--reason", "Left us")
+    refused(clinic, NotFound, "refund", "TU" + "0" * 32, "5", "--reason", "Left us")
+    assert clinic.posted == 20 * MICROS

@@ -28,6 +28,12 @@ def react(**facts: Any) -> None:
     automation.react(now=timezone.now(), **facts)
 
 
+def give_back(*, key: str, **facts: Any) -> None:
+    from postmeter.topups import refunds
+
+    refunds.refund(key=UUID(key), now=timezone.now(), **facts)
+
+
 def import_wires(*, account: str, text: str) -> None:
     from postmeter.topups import wires
 
@@ -62,6 +68,7 @@ if __name__ == "__main__":
     {
         "buy": buy,
         "react": react,
+        "give_back": give_back,
         "import_wires": import_wires,
         "start_setup": start_setup,
         "send_list": send_list,

@@ -25,7 +25,7 @@ from postmeter.payments import wires
 from postmeter.payments.operations import finish_setup
 from postmeter.statements import operations as statements
 from postmeter.statements import queries as statement_queries
-from postmeter.topups import automation
+from postmeter.topups import automation, refunds
 from postmeter.topups import operations as topups
 from postmeter.topups import queries as top_up_queries
 from postmeter.topups import wires as credit_by_wire
@@ -72,11 +72,12 @@ MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sen
 TELLING = ["notifications.mail_sent"]
 CLOSING_A_MONTH = ["statements.mail_sent"]
 HEARING_OF_REVERSALS = ["topups.reversal_uncommitted"]
+GIVING_BACK = ["topups.refund_intent_written", "topups.refund_answered", "topups.reversal_uncommitted"]
 
 EVERYWHERE = [
     *(BUYING + AUTOMATIC + IMPORTING_WIRES + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
     *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING + TELLING),
-    *(CLOSING_A_MONTH + HEARING_OF_REVERSALS),
+    *(CLOSING_A_MONTH + HEARING_OF_REVERSALS + GIVING_BACK),
 ]
 
 
@@ -246,6 +247,33 @@ def test_doors_that_die_over_a_dispute_book_it_once(house: House, harbour: Clini
     house.stage.settle()
     until(lambda: harbour.posted == before, "the dispute to be booked")
     assert verify_all().ok
+
+
+@pytest.mark.parametrize("callbacks", ["heard", "lost"])
+@pytest.mark.parametrize("point", GIVING_BACK)
+def test_a_refund_that_dies_gives_back_once_and_its_credit_is_never_spent_meanwhile(  # A-13
+    house: House, harbour: Clinic, point: str, callbacks: str
+) -> None:
+    if callbacks == "lost":
+        house.simulator.control("POST", "/faults", {"service": "stripe", "fault": "lose", "match": {"event": "*refund*"}})
+    card, before = saved_card(house.stage, harbour), harbour.posted
+    bought = topups.buy(key=uuid4(), now=timezone.now(), **_purchase(harbour, card.id)).top_up
+    house.stage.settle()
+    paid = bought.amount_micros // 2
+    facts = {"customer_id": harbour.id, "top_up_id": bought.id, "paid_micros": paid, "reason": "Left", "actor": "operator:1"}
+    house.die("give_back", facts | {"key": str(uuid4())}, crash_at=point)
+    assert harbour.available <= before + bought.amount_micros - paid
+    for minutes in (3, 6):
+        refunds.resume(customer_id=harbour.id, now=timezone.now() + timedelta(minutes=minutes))
+    house.stage.settle()
+    assert (harbour.posted, harbour.held) == (before + bought.amount_micros - paid, 0)
+    given = house.simulator.control("GET", "/log/payments")["refunds"]
+    assert [row["amount"] * 10_000 for row in given if row["payment_intent"] == _ref(harbour, bought.payment_id)] == [paid]
+    assert verify_all().ok
+
+
+def _ref(clinic: Clinic, payment_id: int) -> str:
+    return payments.payment(customer_id=clinic.id, payment_id=payment_id).gateway_ref
 
 
 # Sending

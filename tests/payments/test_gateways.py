@@ -8,7 +8,19 @@ from uuid import uuid4
 import pytest
 import requests
 
-from postmeter.payments.gateways import GATEWAYS, KINDS, NEVER, Charge, Forged, Gateway, GatewayDown, Outcome, Saved, gateway
+from postmeter.payments.gateways import (
+    GATEWAYS,
+    KINDS,
+    NEVER,
+    Charge,
+    Forged,
+    Gateway,
+    GatewayDown,
+    Outcome,
+    Saved,
+    Word,
+    gateway,
+)
 from postmeter.payments.gateways import paypal as paypal_adapter
 from postmeter.payments.gateways import stripe as stripe_adapter
 from postmeter.payments.reasons import WORDS
@@ -96,8 +108,20 @@ class Peer:
             for row in log
         )
 
-    def fault(self, name: str) -> None:
-        rule = {"service": self.name, "fault": name, "match": {"path": TAKES[self.name]}, "count": 1}
+    def given_back(self, charge: Charge) -> int:
+        """Cents that really went back of this charge."""
+        log = self.simulator.control("GET", "/log/payments")
+        named = {row.get("payment_intent") for row in log["charges"] if row["metadata"].get("payment") == charge.facts["payment"]}
+        ours = [
+            row
+            for row in log["refunds"]
+            if (row.get("metadata") or {}).get("payment") == charge.facts["payment"]
+            or row.get("payment_intent") in named - {None}
+        ]
+        return sum(row["amount"] for row in ours)
+
+    def fault(self, name: str, *, path: str = "") -> None:
+        rule = {"service": self.name, "fault": name, "match": {"path": path or TAKES[self.name]}, "count": 1}
         self.simulator.control("POST", "/faults", rule)
 
 
@@ -209,6 +233,45 @@ def test_a_gateway_that_is_away_took_nothing_that_we_know_of(peer: Peer) -> None
         away.fetch(ref="PI000", facts={})
     with pytest.raises(GatewayDown):
         away.cancel(ref="PI000")
+
+
+def paid(peer: Peer) -> tuple[Charge, str]:
+    """A charge whose money is there, and the gateway's name of it."""
+    charge = peer.charge()
+    outcome = peer.gateway.charge(charge)
+    if outcome.state == S.PROCESSING:
+        peer.simulator.control("POST", "/flush")
+        found = peer.gateway.fetch(ref=outcome.ref, facts={})
+        assert found is not None
+        outcome = found
+    assert outcome.state == S.SUCCEEDED
+    return charge, outcome.ref
+
+
+def test_money_is_given_back_in_parts_and_never_more_than_was_paid(peer: Peer) -> None:
+    # A-13
+    charge, ref = paid(peer)
+    for cents, word in ((500, Word.DONE), (1_500, Word.DONE), (1, Word.REFUSED)):
+        said = peer.gateway.give_back(key=uuid4().hex, ref=ref, amount_minor=cents, currency="USD")
+        assert (said.word, bool(said.ref or said.text)) == (word, True), said
+    assert peer.given_back(charge) == 2_000
+
+
+@pytest.mark.parametrize("fault", [*LOST, "timeout_before", "error_500_before", "throttle_429", "conflict_409"])
+def test_a_refund_without_an_answer_is_unknown_and_the_same_key_gives_back_once(peer: Peer, fault: str) -> None:
+    # A-13 A-23
+    charge, ref = paid(peer)
+    peer.fault(fault, path="*refund*")
+    refund = {"key": uuid4().hex, "ref": ref, "amount_minor": 700, "currency": "USD"}
+    assert peer.gateway.give_back(**refund).word == Word.UNKNOWN
+    assert peer.given_back(charge) == (700 if fault in LOST else 0)
+    assert [peer.gateway.give_back(**refund).word for _ in range(2)] == [Word.DONE, Word.DONE]
+    assert peer.given_back(charge) == 700
+
+
+def test_a_gateway_that_is_away_gave_nothing_back_that_we_know_of(peer: Peer) -> None:
+    away = peer.at("http://127.0.0.1:9")
+    assert away.give_back(key=uuid4().hex, ref="PI000", amount_minor=1, currency="USD").word == Word.UNKNOWN
 
 
 def test_a_callback_says_what_the_answer_said_and_a_forged_one_nothing(peer: Peer) -> None:

@@ -25,6 +25,7 @@ from postmeter.payments.models import PaymentMethod
 from postmeter.payments.states import PaymentState
 from postmeter.topups import operations as topups
 from postmeter.topups import queries as topup_queries
+from postmeter.topups import refunds
 from tests.cast import Cast, Clinic
 from tests.stage import Stage, until
 
@@ -232,7 +233,17 @@ def test_each_request_and_answer_is_as_paypal_describes_it(
         return answer
 
     monkeypatch.setattr(httpx.Client, "send", watched)
-    buy(clinic, saved_account(stage, clinic))
+    paid = buy(clinic, saved_account(stage, clinic))
+    stage.settle()
+    refunds.refund(
+        customer_id=clinic.id,
+        top_up_id=paid.top_up.id,
+        paid_micros=10 * MICROS,
+        reason="Left us",
+        key=uuid4(),
+        actor="operator",
+        now=timezone.now(),
+    )
     bought = buy(clinic, saved_account(stage, clinic, "asks@example.com"))
     requests.post(bought.action_url, {"email": "asks@example.com"}, timeout=20, allow_redirects=False)
     topups.ask(customer_id=clinic.id, top_up_id=bought.top_up.id, now=timezone.now())
@@ -260,6 +271,7 @@ def test_each_request_and_answer_is_as_paypal_describes_it(
         ("POST", "/v2/checkout/orders"),
         ("GET", "/v2/checkout/orders/{id}"),
         ("POST", "/v2/checkout/orders/{id}/capture"),
+        ("POST", "/v2/payments/captures/{capture_id}/refund"),
     } <= checked
 
 

@@ -24,11 +24,13 @@ from postmeter.payments.states import PaymentState
 from postmeter.rating import queries as rating
 from postmeter.rating import table
 from postmeter.terms import adjustments, agreement, queries, requests
-from postmeter.topups import automation, breaker
+from postmeter.topups import automation, breaker, operations
 from postmeter.topups import queries as topups
 from tests.cast import PASSWORD, PRICE, Cast, Clinic, at
+from tests.journeys.shop import saved_card
 from tests.payments.bank import Arrived, Bank
 from tests.payments.cards import a_card, intent, told
+from tests.stage import Stage
 from tests.topups.test_automation import rule
 from tests.topups.test_bills import issued, overdrawn
 from tests.topups.test_wires import opened
@@ -349,6 +351,62 @@ class TestWires:
         refused = manager.post("/wires/", {"file": file})
         assert refused.status_code == 422
         assert manager.post("/wires/", {}).status_code == 422
+
+
+class TestRefunds:
+    """A-13."""
+
+    def test_money_of_a_purchase_is_given_back_once_and_only_what_is_unspent(
+        self, cast: Cast, manager: Client, stage: Stage
+    ) -> None:
+        clinic = cast.clinic(credit_micros=0)
+        bought = purchase(stage, clinic, 30)
+        page = place(clinic, f"refund/{public_ids().encode('TU', bought)}/")
+        assert page in manager.get(place(clinic)).content.decode()
+        shown = manager.get(page).content.decode()
+        assert "Can be given back $30.00" in words_of(manager.get(page))
+        filled = fields_of(shown) | {"amount": "12.50", "reason": "Left us"}
+        for wrong, said in (
+            ({"amount": "30.01"}, "is left to give back"),
+            ({"amount": "x"}, "not an amount"),
+            ({"reason": ""}, ""),
+        ):
+            refused = manager.post(page, filled | wrong)
+            assert refused.status_code == 422
+            assert said in html.unescape(words_of(refused))
+        for _ in range(2):
+            assert "Given back." in words_of(manager.post(page, filled, follow=True))
+        assert clinic.posted == 17_500_000
+        assert "Left us" in words_of(manager.get(page))
+        assert "refund" in words_of(manager.get("/log/")).lower()
+
+    def test_a_gateway_that_refuses_is_quoted(self, cast: Cast, manager: Client, stage: Stage) -> None:
+        clinic = cast.clinic(credit_micros=0)
+        page = place(clinic, f"refund/{public_ids().encode('TU', purchase(stage, clinic, 30))}/")
+        fault = {"service": "stripe", "fault": "lose", "match": {"event": "charge.dispute*"}}
+        stage.simulator.control("POST", "/faults", fault)
+        paid = topups.history(customer_id=clinic.id)[0].payment.gateway_ref
+        stage.simulator.control("POST", "/disputes", {"payment_intent": paid})
+        filled = fields_of(manager.get(page).content.decode()) | {"amount": "5", "reason": "Asked for"}
+        assert "charged back" in words_of(manager.post(page, filled, follow=True))
+        assert clinic.available == 30 * MICROS
+        stage.simulator.control("DELETE", "/faults")
+
+    def test_another_customers_purchase_is_not_there(self, cast: Cast, manager: Client, stage: Stage) -> None:
+        bought = purchase(stage, cast.clinic(credit_micros=0), 30)
+        assert manager.get(place(cast.clinic(), f"refund/{public_ids().encode('TU', bought)}/")).status_code == 404
+
+
+def purchase(stage: Stage, clinic: Clinic, dollars: int) -> int:
+    return operations.buy(
+        customer_id=clinic.id,
+        wallet_id=clinic.pool.id,
+        method_id=saved_card(stage, clinic).id,
+        amount_micros=dollars * MICROS,
+        key=uuid4(),
+        actor=clinic.actor,
+        now=timezone.now(),
+    ).top_up.id
 
 
 class TestMoney:

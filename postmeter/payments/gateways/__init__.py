@@ -7,6 +7,7 @@ for what a bank or a network does: an outcome that we cannot be sure of is `Unkn
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from importlib import import_module
 from typing import Protocol
 
@@ -85,6 +86,24 @@ class Reversal:
     facts: Mapping[str, str] | None = None  # whose payment it is, where the gateway says so itself
 
 
+class Word(StrEnum):
+    """What a gateway says to a refund that we ask for."""
+
+    DONE = "done"
+    PENDING = "pending"  # its callback says how it ends
+    REFUSED = "refused"  # nothing moved, and nothing will
+    UNKNOWN = "unknown"  # the same key finds out
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What became of a refund that we asked for."""
+
+    word: Word
+    ref: str = ""
+    text: str = ""
+
+
 class Gateway(Protocol):
     name: str
     keys_live: timedelta  # within this a question with the same key cannot charge twice, with an hour to spare
@@ -97,6 +116,7 @@ class Gateway(Protocol):
     def charge(self, charge: Charge) -> Outcome: ...
     def fetch(self, *, ref: str, facts: Mapping[str, str]) -> Outcome | None: ...
     def cancel(self, *, ref: str) -> Outcome: ...
+    def give_back(self, *, key: str, ref: str, amount_minor: int, currency: str) -> GivenBack: ...
     def read(self, *, body: bytes, headers: Mapping[str, str]) -> Sequence[Outcome | SetupDone | Reversal]: ...
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from postmeter.kit.money import UnknownUnit, minor_digits
-from postmeter.payments.gateways import Charge, Forged, GatewayDown, Outcome, Reversal, Saved, SetupDone
+from postmeter.payments.gateways import Charge, Forged, GatewayDown, GivenBack, Outcome, Reversal, Saved, SetupDone, Word
 from postmeter.payments.states import PaymentState
 
 S = PaymentState
@@ -117,6 +117,29 @@ class PayPal:
         order = self._ask("GET", f"/v2/checkout/orders/{ref}", none_for=404)
         done = _outcome(order) if order else None
         return done if done and done.state in (S.SUCCEEDED, S.PROCESSING, S.DECLINED) else Outcome(S.CANCELLED, ref=ref)
+
+    def give_back(self, *, key: str, ref: str, amount_minor: int, currency: str) -> GivenBack:
+        """Refund so much of an order's capture. Never raises for PayPal and networks."""
+        content = {"amount": {"currency_code": currency, "value": _value(amount_minor, currency)}}
+        try:
+            order = self._ask("GET", f"/v2/checkout/orders/{ref}", none_for=404)
+            captures = _captures(order) if order else []
+            if not captures:
+                return GivenBack(Word.REFUSED, text="PayPal has no such payment.")
+            path = f"/v2/payments/captures/{captures[-1]['id']}/refund"
+            answer = self._send("POST", path, key=key, raw=json.dumps(content).encode())
+        except (httpx.HTTPError, GatewayDown) as error:
+            return GivenBack(Word.UNKNOWN, text=_words(str(error)))
+        said = _read(answer)
+        if said is None or answer.status_code >= 500 or answer.status_code in (409, 429):
+            return GivenBack(Word.UNKNOWN, text=f"PayPal answered {answer.status_code}.")
+        if answer.status_code >= 300:
+            issue = str(((said.get("details") or [{}])[0]).get("issue") or said.get("name") or "")
+            return GivenBack(Word.REFUSED, text=_words(str(said.get("message") or issue)))
+        word = {"COMPLETED": Word.DONE, "FAILED": Word.REFUSED, "CANCELLED": Word.REFUSED}.get(
+            str(said.get("status")), Word.PENDING
+        )
+        return GivenBack(word, str(said.get("id") or ""))
 
     def read(self, *, body: bytes, headers: Mapping[str, str]) -> Sequence[Outcome | SetupDone | Reversal]:
         """The facts of a signed callback. PayPal says whether it signed it. Raises Forged and GatewayDown."""
@@ -239,12 +262,15 @@ class _Tokens:
 TOKENS = _Tokens()
 
 
+def _captures(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    units = order.get("purchase_units") or []
+    return [capture for unit in units for capture in (unit.get("payments") or {}).get("captures") or []]
+
+
 def _outcome(order: Mapping[str, Any]) -> Outcome:
     """What an order says. One that nobody has tried to pay yet is waiting for its payer."""
     status, ref = str(order.get("status") or ""), str(order.get("id") or "")
-    captures = [
-        capture for unit in order.get("purchase_units") or [] for capture in (unit.get("payments") or {}).get("captures") or []
-    ]
+    captures = _captures(order)
     if captures:
         return _of_capture(captures[-1], ref)
     if status == "VOIDED":

@@ -7,7 +7,7 @@ from typing import Any
 import stripe
 from stripe import StripeClient
 
-from postmeter.payments.gateways import Charge, Forged, GatewayDown, Outcome, Reversal, Saved, SetupDone
+from postmeter.payments.gateways import Charge, Forged, GatewayDown, GivenBack, Outcome, Reversal, Saved, SetupDone, Word
 from postmeter.payments.states import PaymentState
 
 S = PaymentState
@@ -140,6 +140,18 @@ class Stripe:
             return self._outcome(_down(lambda: self._client.v1.payment_intents.retrieve(ref)))
         except stripe.StripeError as error:
             raise GatewayDown(_words(error)) from error
+
+    def give_back(self, *, key: str, ref: str, amount_minor: int, currency: str) -> GivenBack:
+        """Refund so much of a payment. Never raises for banks and networks."""
+        params: Any = {"payment_intent": ref, "amount": amount_minor}
+        try:
+            made = self._client.v1.refunds.create(params, {"idempotency_key": key})
+        except (stripe.InvalidRequestError, stripe.AuthenticationError, stripe.PermissionError, stripe.CardError) as error:
+            return GivenBack(Word.REFUSED, text=_words(error))
+        except stripe.StripeError as error:
+            return GivenBack(Word.UNKNOWN, text=_words(error))
+        word = {"succeeded": Word.DONE, "failed": Word.REFUSED, "canceled": Word.REFUSED}.get(str(made.status), Word.PENDING)
+        return GivenBack(word, str(made.id))
 
     def read(self, *, body: bytes, headers: Mapping[str, str]) -> Sequence[Outcome | SetupDone | Reversal]:
         """The facts of a signed callback. Raises Forged. Kinds that we do not use say nothing."""

@@ -234,7 +234,20 @@ class PayPalDoor:
         return as_json(200, self.find("capture", capture_id))
 
     def _refund(self, capture_id: str, *, content: Thing, **_: object) -> Answer:
-        return as_json(201, self.give_back(capture_id, content.get("amount")))
+        capture = self.find("capture", capture_id)
+        amount = content.get("amount") or capture["amount"]
+        if self._refunded(capture_id) + _cents(amount) > _cents(capture["amount"]):
+            raise PayPalError(422, "REFUND_AMOUNT_EXCEEDED")
+        return as_json(201, self.give_back(capture_id, amount))
+
+    def _refunded(self, capture_id: str) -> int:
+        """Cents that went back of a capture before."""
+        row = self._log.row(
+            "SELECT sum(json_extract(facts, '$.amount')) AS cents FROM log"
+            " WHERE kind = 'refund.created' AND json_extract(facts, '$.capture') = ?",
+            (capture_id,),
+        )
+        return int((row and row["cents"]) or 0)
 
     def give_back(self, capture_id: str, amount: Thing | None = None) -> Thing:
         """A refund, whole unless `amount` says less."""
@@ -248,7 +261,7 @@ class PayPalDoor:
             "update_time": self._now(),
             "links": [_link("up", f"/v2/payments/captures/{capture_id}")],
         }
-        self._tell("refund.created", refund["id"], refund, "")
+        self._tell("refund.created", refund["id"], refund, "", capture=capture_id)
         self._emit("PAYMENT.CAPTURE.REFUNDED", refund)
         return refund
 

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from postmeter.web import addresses
-from postmeter.web.operator import customers, money, prices, terms, waiting, wires
+from postmeter.web.operator import customers, money, prices, refunds, terms, waiting, wires
 from postmeter.web.theme import choose_theme
 
 addresses.register()
@@ -22,6 +22,7 @@ urlpatterns = [
     path("customers/<CU:customer_id>/credit/", terms.move, name="console-move"),
     path("customers/<CU:customer_id>/adjustments/<AD:adjustment_id>/", terms.decide_adjustment, name="console-adjustment"),
     path("customers/<CU:customer_id>/requests/<CR:request_id>/", terms.change, name="console-request"),
+    path("customers/<CU:customer_id>/refund/<TU:top_up_id>/", refunds.refund, name="console-refund"),
     path("customers/<CU:customer_id>/bills/<BI:bill_id>/", terms.settle_bill, name="console-bill"),
     path("wires/", wires.wires, name="console-wires"),
     path("wires/<int:entry_id>/", wires.decide, name="console-wire"),
