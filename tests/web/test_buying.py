@@ -386,7 +386,7 @@ class TestCountedCredit:
         for said in ("Charge $50.00 to Visa •••• 4242?", "500 SMS credits"):
             assert said in words_of(page)
         done = words_of(browser.post("/credit/top-up/confirm/", fields_of(page), follow=True).content.decode())
-        for said in ("500 SMS credits of credit added", "$50.00 with Visa"):
+        for said in ("500 SMS credits added", "$50.00 with Visa"):
             assert said in done
         assert clinic.posted == 500 * MICROS
         listed = words_of(browser.get("/payments/").content.decode())

@@ -203,6 +203,9 @@ class TestCustomers:
         opened = manager.post("/customers/new/", form)
         assert opened.status_code == 302, opened.content.decode()
         assert "0 SMS credits" in words_of(manager.get(opened["Location"]))
+        a_plan("standard")
+        refused = manager.post(f"{opened['Location']}plan/", {"plan": "standard"}, follow=True)
+        assert "Its prices are in USD, and this credit is in SMS." in words_of(refused)
 
     def test_a_paused_automatic_top_up_goes_on_by_a_managers_word(self, cast: Cast, manager: Client) -> None:
         # S-106 A-34

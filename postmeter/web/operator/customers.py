@@ -92,7 +92,7 @@ def customer(request: StaffRequest, customer_id: int) -> HttpResponse:
             (seat, ", ".join(Role(role).label for role in seat.roles)) for seat in queries.members(customer_id=customer_id)
         ],
         "own_prices": rating.own_list(customer_id=customer_id),
-        "plans": [each.plan for each in rating.plan_lists()],
+        "plans": [each.plan for each in rating.plan_lists() if each.currency == wallet.unit],
         "today": terms.today(customer_id, now),
     }
     return render(request, "operator/customer.html", shown)
@@ -117,8 +117,12 @@ def set_plan(request: StaffRequest, customer_id: int) -> HttpResponse:
     plan, back = request.POST.get("plan", ""), redirect("console-customer", customer_id=customer_id)
 
     def do() -> None:
-        if plan not in {each.plan for each in rating.plan_lists()}:
+        listed = next((each for each in rating.plan_lists() if each.plan == plan), None)
+        if listed is None:
             raise BadInput("There is no such plan.", field="plan", remedy="Choose one of the list.")
+        unit = wallets.pool(customer_id=customer_id).unit
+        if listed.currency != unit:
+            raise BadInput(f"Its prices are in {listed.currency}, and this credit is in {unit}.", remedy="Choose another plan.")
         operations.set_plan(customer_id=customer_id, plan=plan, now=timezone.now(), actor=request.actor)
 
     return act(request, f"The prices of the plan {plan} hold from now on.", do, back)

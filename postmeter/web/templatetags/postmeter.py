@@ -52,6 +52,12 @@ def unit_price(micros: int, unit: str) -> str:
     return format_amount(micros, unit, 4 if micros % 100 == 0 else 6)
 
 
+@register.filter
+def is_counted(unit: str) -> bool:
+    """Whether credit of this unit is counted in messages instead of money."""
+    return unit in CREDITS
+
+
 @register.simple_tag
 def signed_amount(micros: int, unit: str, signed: object = False, to_coins: object = False) -> SafeString:
     """An amount whose sign is also a word for screen readers; `signed` writes the plus too, `to_coins` is `rounded`."""
