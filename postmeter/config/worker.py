@@ -27,7 +27,7 @@ from postmeter.config.reactions import REACTIONS  # noqa: E402
 from postmeter.config.secrets import refuse_without  # noqa: E402
 from postmeter.customers import queries as customers  # noqa: E402
 from postmeter.events.relay import relay  # noqa: E402
-from postmeter.messaging import reconcile  # noqa: E402
+from postmeter.messaging import queue, reconcile  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
 from postmeter.messaging.operations import quote as quotes  # noqa: E402
 from postmeter.notifications import rounds as notifications  # noqa: E402
@@ -44,7 +44,7 @@ from postmeter.webhooks import operations as webhooks  # noqa: E402
 log = logging.getLogger("postmeter.worker")
 RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
 FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 3600.0, 6 * 3600.0
-WIRES_SECONDS, BREAKER_SECONDS, WEBHOOKS_SECONDS = 60.0, 60.0, 5.0
+WIRES_SECONDS, BREAKER_SECONDS, WEBHOOKS_SECONDS, WAITING_SECONDS = 60.0, 60.0, 5.0, 300.0
 
 
 def defer(job: Any, customer_id: int, event_id: int) -> None:
@@ -68,6 +68,18 @@ def breaker_round() -> int:
     """Stop all automatic top-ups where money cannot be explained. Always 0: once a round is enough."""
     close_old_connections()
     breaker.look(now=timezone.now())
+    return 0
+
+
+def waiting_round() -> int:
+    """Tell of messages that wait for credit. Always 0: once a round is enough."""
+    close_old_connections()
+    now = timezone.now()
+    for customer_id, wallet_id in queue.waiting_wallets():
+        try:
+            notifications.tell_of_waiting(customer_id=customer_id, wallet_id=wallet_id, now=now)
+        except Exception:
+            log.exception("telling customer %s of what waits failed; trying again in the next round", customer_id)
     return 0
 
 
@@ -189,6 +201,7 @@ async def run() -> None:
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
         asyncio.create_task(_every(WIRES_SECONDS, sync_to_async(wires_round, thread_sensitive=False), "wires")),
         asyncio.create_task(_every(BREAKER_SECONDS, sync_to_async(breaker_round, thread_sensitive=False), "breaker")),
+        asyncio.create_task(_every(WAITING_SECONDS, sync_to_async(waiting_round, thread_sensitive=False), "waiting")),
         asyncio.create_task(_every(WEBHOOKS_SECONDS, sync_to_async(webhooks_round, thread_sensitive=False), "webhooks")),
         asyncio.create_task(_every(AUTOMATION_SECONDS, sync_to_async(automation_round, thread_sensitive=False), "automation")),
         asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),

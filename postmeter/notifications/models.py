@@ -49,6 +49,7 @@ class Notice(CustomerRow):
             ("request_decided", "A request was decided"),
             ("adjusted", "Credit was adjusted"),
             ("promotion", "Promotional credit"),
+            ("waiting", "Messages wait for credit"),
             ("transfer", "Credit was transferred"),
             ("transfer_waits", "A transfer waits for a master"),
             ("transfer_declined", "A transfer was declined"),

@@ -1,7 +1,7 @@
 """Reads of alerts and notices, and the runway of a wallet."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from postmeter.customers import queries as customers
@@ -53,6 +53,13 @@ def notice(*, customer_id: int, notice_id: int) -> Notice:
     if found is None:
         raise NotFound("There is no such notice.")
     return found
+
+
+def next_morning(now: datetime, zone: tzinfo) -> datetime:
+    """The next nine o'clock in that zone: until then whoever sleeps now cannot buy."""
+    local = now.astimezone(zone)
+    nine = local.replace(hour=9, minute=0, second=0, microsecond=0)
+    return nine if local < nine else nine + timedelta(days=1)
 
 
 @scoped

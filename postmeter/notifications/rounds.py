@@ -2,11 +2,14 @@
 
 from calendar import monthrange
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from postmeter.customers import queries as customers
 from postmeter.customers.models import Role
 from postmeter.events.models import Event
+from postmeter.messaging import queue
 from postmeter.notifications import operations, queries
+from postmeter.notifications.models import Notice
 from postmeter.payments import queries as payments
 from postmeter.topups import queries as topups
 from postmeter.topups.queries import Standing
@@ -98,6 +101,21 @@ def tell_of_reversal(event: Event, *, now: datetime) -> None:
     facts = {"wallet": wallet_id, "top_up": event.subject_id, **event.data}
     operations.notify(customer_id=event.customer_id, kind="top_up_reversed", key=str(event.id), facts=facts, now=now)
     operations.look(customer_id=event.customer_id, wallet_id=wallet_id, now=now)
+
+
+def tell_of_waiting(*, customer_id: int, wallet_id: int, now: datetime) -> Notice | None:
+    """One summary of what waits for credit, at most one a day, to whoever's credit it is (A-43)."""
+    zone = ZoneInfo(customers.customer(customer_id=customer_id).time_zone)
+    by = queries.next_morning(now, zone)
+    found = queue.queue(customer_id=customer_id, wallet_id=wallet_id, by=by)
+    if not found.count:
+        return None
+    wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
+    owner = next((seat for seat in customers.members(customer_id=customer_id) if seat.member_id == wallet.member_id), None)
+    facts = {"wallet": wallet_id, "count": found.count, "lapsing": found.lapsing, "micros": found.micros, "by": by.isoformat()}
+    key = f"{wallet_id}:{now.astimezone(zone):%Y-%m-%d}"
+    address = owner.email if owner else ""
+    return operations.notify(customer_id=customer_id, kind="waiting", key=key, facts=facts, now=now, address=address)
 
 
 def hourly(*, customer_id: int, now: datetime) -> int:

@@ -82,10 +82,17 @@ def title(notice: Notice, unit: str) -> str:
         "request_decided": _decision_title(facts),
         "adjusted": f"Credit was {'given' if int(str(facts.get('amount_micros', 0))) > 0 else 'taken'} by hand",
         "transfer": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} {_WAYS.get(str(facts.get('side')), 'moved')}",
+        "waiting": _waiting_title(facts),
         "transfer_waits": f"A transfer of {format_amount(int(str(facts.get('amount_micros', 0))), unit)} waits for you",
         "transfer_declined": f"Your transfer of {format_amount(int(str(facts.get('amount_micros', 0))), unit)} was declined",
         "promotion": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} of promotional credit",
     }[notice.kind]
+
+
+def _waiting_title(facts: dict[str, object]) -> str:
+    count, lapsing = int(str(facts.get("count", 0))), int(str(facts.get("lapsing", 0)))
+    said = f"{count:,} message{'' if count == 1 else 's'} wait{'s' if count == 1 else ''} for credit"
+    return f"{said}, {lapsing:,} will lapse soon" if lapsing else said
 
 
 def _reversal_title(facts: dict[str, object]) -> str:
@@ -316,6 +323,18 @@ def _transfer(about: _About) -> Words:
     return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), "View the logs", path)
 
 
+def _waiting(about: _About) -> Words:
+    facts = about.notice.facts
+    by = datetime.fromisoformat(str(facts["by"])).astimezone(about.zone)
+    sentences = (
+        f"They cost {about.amount(int(facts['micros']))}, and the balance is {about.cents(about.figures.available_micros)}.",
+        f"{facts['lapsing']} of them will be of no use any more by {by:%H:%M} on {_day(by.date())}." if facts["lapsing"] else "",
+        "They go out by themselves once there is credit, the nearest deadline first. What lapses is not sent and costs nothing.",
+    )
+    heading = title(about.notice, about.figures.wallet.unit)
+    return Words(heading, _said(sentences), "See what a top-up would release", "/messages/waiting/")
+
+
 def _transfer_waits(about: _About) -> Words:
     row = approvals.request(customer_id=about.notice.customer_id, request_id=int(about.notice.facts["request"]))
     sentences = (
@@ -361,6 +380,7 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "promotion": _promotion,
     "transfer": _transfer,
     "transfer_waits": _transfer_waits,
+    "waiting": _waiting,
     "transfer_declined": _transfer_declined,
 }
 

@@ -27,6 +27,7 @@ from postmeter.web.views import (
     settings,
     statement,
     terms,
+    waiting,
     webhooks,
 )
 
@@ -48,6 +49,7 @@ urlpatterns = [
     path("batches/<BA:batch_id>/progress/", send.batch_progress, name="batch-progress"),
     path("batches/<BA:batch_id>/stop/", send.stop, name="batch-stop"),
     path("messages/", messages.messages, name="messages"),
+    path("messages/waiting/", waiting.waiting, name="waiting"),
     path("messages/messages.csv", messages.messages_csv, name="messages-csv"),
     path("messages/<SM:message_id>/", messages.trail, name="trail"),
     path("messages/<SM:message_id>/cancel/", messages.cancel_message, name="message-cancel"),
