@@ -7,18 +7,6 @@ from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 
-# The words that the FCC calls revocation per se, and the carriers' lists (promises.md, Keywords). Exact match after folding.
-STOP_WORDS = frozenset(
-    {"stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt out", "opt-out", "remove"}
-)
-START_WORDS = frozenset({"start", "unstop"})
-
-
-def wish(text: str) -> str | None:
-    """`stop`, `start` or None: what a reply asks for, read exactly; free wording comes with the inbox."""
-    folded = " ".join(text.casefold().strip(" \t\r\n.!,;:'\"").split())
-    return "stop" if folded in STOP_WORDS else "start" if folded in START_WORDS else None
-
 
 @scoped
 def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: datetime, actor: str) -> bool:

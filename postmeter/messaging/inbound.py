@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from postmeter.consent import operations as consent
+from postmeter.consent import words
+from postmeter.consent.words import Wish
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.events import operations as events
@@ -28,12 +30,13 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
         )
         if not new:
             return False
-        wish = consent.wish(word.body)
-        if wish == "stop":
+        wish = words.wish(word.body)
+        if wish in (Wish.STOP, Wish.WRONG_NUMBER):
+            source = "reply" if wish is Wish.STOP else "wrong number"
             consent.opt_out(
-                customer_id=customer_id, channel="sms", address=word.sender, source="reply", now=now, actor="recipient"
+                customer_id=customer_id, channel="sms", address=word.sender, source=source, now=now, actor="recipient"
             )
-        elif wish == "start":
+        elif wish is Wish.START:
             consent.opt_in(customer_id=customer_id, channel="sms", address=word.sender, now=now, actor="recipient")
         events.record("message.received", customer_id=customer_id, subject_id=new[0][0], now=now, data={"wish": wish})
         crash_point("messaging.text_uncommitted")
