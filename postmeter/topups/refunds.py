@@ -190,6 +190,13 @@ def customers_with_open() -> list[int]:
         return [row[0] for row in calls.rows("SELECT DISTINCT customer_id FROM topups_refund WHERE state = 'asked' ORDER BY 1")]
 
 
+def without_end(*, older_than: datetime) -> list[Refund]:
+    """Of all customers, begun before then and without an end, the oldest first. Only who may see every customer."""
+    with scope.every_customer():
+        rows = Refund.objects.filter(state__in=reversals.UNDER_WAY, created_at__lt=older_than)
+        return list(rows.order_by("created_at")[:500])
+
+
 @scoped
 def refunds(*, customer_id: int, top_up_id: int) -> list[Refund]:
     """Of one purchase, the newest first."""

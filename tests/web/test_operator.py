@@ -24,7 +24,7 @@ from postmeter.payments.states import PaymentState
 from postmeter.rating import queries as rating
 from postmeter.rating import table
 from postmeter.terms import adjustments, agreement, queries, requests
-from postmeter.topups import automation, breaker, operations
+from postmeter.topups import automation, breaker, operations, refunds
 from postmeter.topups import queries as topups
 from tests.cast import PASSWORD, PRICE, Cast, Clinic, at
 from tests.journeys.shop import saved_card
@@ -394,6 +394,27 @@ class TestRefunds:
         assert "charged back" in words_of(manager.post(page, filled, follow=True))
         assert clinic.available == 30 * MICROS
         stage.simulator.control("DELETE", "/faults")
+
+    def test_one_that_nobody_answered_waits_for_a_person(self, cast: Cast, manager: Client, stage: Stage) -> None:
+        clinic = cast.clinic(credit_micros=0, name=f"Unanswered {calls.next_id()}")
+        bought = purchase(stage, clinic, 30)
+        fault = {"service": "stripe", "fault": "error_500_before", "match": {"path": "/v1/refunds"}, "count": 1}
+        stage.simulator.control("POST", "/faults", fault)
+        assert clinic.customer.name not in words_of(manager.get("/money/"))
+        refunds.refund(
+            customer_id=clinic.id,
+            top_up_id=bought,
+            paid_micros=5 * MICROS,
+            reason="Asked for",
+            key=uuid4(),
+            actor="operator:1",
+            now=timezone.now() - timedelta(hours=1),
+        )
+        shown = manager.get("/money/").content.decode()
+        assert clinic.customer.name in shown
+        assert place(clinic, f"refund/{public_ids().encode('TU', bought)}/") in shown
+        refunds.resume(customer_id=clinic.id, now=timezone.now())
+        assert clinic.customer.name not in words_of(manager.get("/money/"))
 
     def test_another_customers_purchase_is_not_there(self, cast: Cast, manager: Client, stage: Stage) -> None:
         bought = purchase(stage, cast.clinic(credit_micros=0), 30)

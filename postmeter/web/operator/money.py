@@ -15,10 +15,10 @@ from postmeter.invoicing import queries as invoicing
 from postmeter.invoicing.models import Invoice
 from postmeter.payments import queries as payments
 from postmeter.payments.models import Payment
-from postmeter.topups import breaker
+from postmeter.topups import breaker, refunds
 from postmeter.topups import operations as topups
 from postmeter.topups import queries as topup_queries
-from postmeter.topups.models import Automation, Bill
+from postmeter.topups.models import Automation, Bill, Refund
 from postmeter.web import cursors
 from postmeter.web.operator.access import StaffRequest, act, staff_page
 from postmeter.web.operator.waiting import SILENT, names_of
@@ -29,11 +29,11 @@ from postmeter.web.stepup import confirmed_person
 class Of:
     """A row with its customer."""
 
-    row: Payment | Automation | Bill | Invoice
+    row: Payment | Refund | Automation | Bill | Invoice
     customer: Customer
 
 
-def _with_customers(rows: list[Payment] | list[Automation] | list[Bill] | list[Invoice]) -> list[Of]:
+def _with_customers(rows: list[Payment] | list[Refund] | list[Automation] | list[Bill] | list[Invoice]) -> list[Of]:
     named = customers.named(customer_ids={row.customer_id for row in rows})
     return [Of(row, named[row.customer_id]) for row in rows]
 
@@ -51,6 +51,7 @@ def money(request: StaffRequest) -> HttpResponse:
         "most": settings.AUTOMATIC_PER_HOUR,
         "history": [(row, people[row.opened_by], people.get(row.closed_by, "")) for row in history],
         "payments": _with_customers(payments.without_end(older_than=now - SILENT)),
+        "refunds": _with_customers(refunds.without_end(older_than=now - SILENT)),
         "paused": _with_customers(topup_queries.paused()),
         "bills": _with_customers(topup_queries.unpaid_bills()),
         "today": now.date(),

@@ -17,7 +17,7 @@ from postmeter.payments import wires
 from postmeter.terms import queries as terms
 from postmeter.terms.changes import CHANGES
 from postmeter.terms.models import Adjustment, ChangeRequest
-from postmeter.topups import breaker
+from postmeter.topups import breaker, refunds
 from postmeter.topups import queries as topups
 from postmeter.wallets import queries as wallets
 from postmeter.web import cursors
@@ -61,7 +61,7 @@ def home(request: StaffRequest) -> HttpResponse:
             for row in waiting.adjustments
         ],
         "wires": len(wires.queue()),
-        "silent": len(payments.without_end(older_than=now - SILENT)),
+        "silent": len(payments.without_end(older_than=now - SILENT)) + len(refunds.without_end(older_than=now - SILENT)),
         "paused": len(topups.paused()),
         "overdue": sum(bill.due_on < now.date() for bill in topups.unpaid_bills()),
     }
