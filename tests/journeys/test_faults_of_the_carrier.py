@@ -162,7 +162,7 @@ def test_a_text_that_the_carrier_took_and_then_refused_costs_nothing(house: Hous
     go(harbour, AT_ONCE)
     house.stage.settle()
     told = queries.trail(customer_id=harbour.id, message_id=text)
-    assert told.receipts[0].status == "accepted"
+    assert "accepted" in {receipt.status for receipt in told.receipts}, "a receipt may overtake the answer to the request"
     assert [entry.kind for entry in told.entries] == ["hold", "void"]
     assert_ended(house, harbour, text, End("failed", error="30001"))
 
