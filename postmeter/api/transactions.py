@@ -19,7 +19,7 @@ from postmeter.ledger.queries import Line
 from postmeter.wallets import queries
 
 DEFAULT_SPAN = timedelta(days=30)
-_SUBJECTS = {"sms": "SM", "refund": "SM", "top_up": "TU"}
+_SUBJECTS = {"sms": "SM", "refund": "SM", "sms_in": "MI", "top_up": "TU"}
 
 
 class StatementQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -36,10 +36,10 @@ class Transaction(msgspec.Struct, kw_only=True):
 
     id: str
     at: datetime
-    code: Annotated[str, Meta(description="sms, refund, top_up, adjustment, …")]
+    code: Annotated[str, Meta(description="sms, sms_in, refund, top_up, adjustment, …")]
     amount: Annotated[str, Meta(description="Signed: what came in is positive.", examples=["-0.0114"])]
     balance: Annotated[str, Meta(description="Posted balance after it.")]
-    subject: Annotated[str | None, Meta(description="The message or top-up that it is about.")]
+    subject: Annotated[str | None, Meta(description="The message, received text or top-up that it is about.")]
 
 
 class StatementPage(msgspec.Struct, kw_only=True):

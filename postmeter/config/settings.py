@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "postmeter.customers",
     "postmeter.ledger",
     "postmeter.consent",
+    "postmeter.contacts",
     "postmeter.rating",
     "postmeter.wallets",
     "postmeter.payments",

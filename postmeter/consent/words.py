@@ -28,6 +28,12 @@ STOP_WORDS = frozenset(f"{_ENGLISH} {_SPANISH} {_FRENCH}".split()) | _TOGETHER |
 START_WORDS = frozenset({"start", "unstop", "optin", "opt in", "comenzar", "demarrer"})
 HELP_WORDS = frozenset({"help", "info", "ayuda", "aide", "aidez moi", "help me"})
 
+_ONLY_SPANISH = frozenset((_SPANISH + " comenzar ayuda baja mas mensajes numero equivocado quiero deseo envien gracias").split())
+_ONLY_FRENCH = frozenset((_FRENCH + " demarrer aide envoyez ecrivez messages mauvais numero merci vous svp").split()) - {
+    "messages",
+    "numero",
+}
+
 # Said around a keyword without changing it.
 _AROUND = (
     "please pls plz plse kindly thanks thank thx ty you u now immediately asap right away already just ok okay again hi hello hey "
@@ -115,6 +121,21 @@ def wish(text: str) -> Wish | None:
     if _is(folded, HELP_WORDS) or _is(meant, HELP_WORDS):
         return Wish.HELP
     return None
+
+
+def says_cancel(text: str) -> bool:
+    """CANCEL and nothing else: an opt-out, and perhaps meant for an appointment (A-65)."""
+    return _is(
+        " ".join(word for word in fold(text).split() if word not in _POLITE), frozenset({"cancel", "cancelar", "cancel all"})
+    )
+
+
+def language(text: str) -> str:
+    """The language of the keyword in it, as ISO 639-1: what an answer is written in."""
+    said = set(fold(text).split())
+    if said & _ONLY_SPANISH:
+        return "es"
+    return "fr" if said & _ONLY_FRENCH else "en"
 
 
 def _is(said: str, words: frozenset[str]) -> bool:

@@ -1,43 +1,190 @@
-"""Texts that come in: kept first, then read for STOP and START."""
+"""Texts that come in: kept first, then read for STOP, START and HELP, and put into their conversation.
 
-from datetime import datetime
+One transaction for each text: it is kept, its wish obeyed and answered, and its price taken, or nothing of it happened and the
+provider says it again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from postmeter.consent import operations as consent
 from postmeter.consent import words
 from postmeter.consent.words import Wish
+from postmeter.contacts import operations as contacts
 from postmeter.customers import queries as customers
+from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
 from postmeter.events import operations as events
+from postmeter.kit import cards
 from postmeter.kit.crash import crash_point
+from postmeter.kit.money import MICROS
+from postmeter.kit.refusals import Refusal
+from postmeter.ledger import operations as ledger
+from postmeter.messaging import inbox
+from postmeter.messaging.answers import CONFIRM_WITHIN, answer
+from postmeter.messaging.channels import sms
+from postmeter.messaging.inbox import Attention
+from postmeter.messaging.kinds import ANSWER
+from postmeter.messaging.operations.say import say
 from postmeter.messaging.providers import Received
+from postmeter.rating import queries as rating
+from postmeter.rating.price import price
+from postmeter.wallets import operations as wallet_operations
+from postmeter.wallets import queries as wallets
+from postmeter.wallets.models import Wallet
+
+# What incoming texts may make a customer owe. Beyond it they are kept all the same, at the operator's cost (A-58).
+DEBT_AT_MOST = 5 * MICROS
+CODE = "sms_in"
+HELP_EVERY = timedelta(hours=1)
+# A CANCEL this soon after a text of ours may have been meant for what the text was about (A-65).
+REMINDED_WITHIN = timedelta(hours=72)
 
 
 def receive(*, provider: str, word: Received, now: datetime) -> bool:
     """Keep an incoming text for the customer whose number it came to; an opt-out commits with it.
 
-    Works at zero credit and below (A-58, A-73). Says whether it is new; a repeat changes nothing, and a text to a number
-    that is nobody's is not ours to keep.
+    Works at zero credit, below it, and while sending is switched off or suspended (A-58, A-73). Says whether it is new; a repeat
+    changes nothing, and a text to a number that is nobody's is not ours to keep.
     """
     customer_id = customers.customer_of_number(word.recipient)
     if customer_id is None:
         return False
     with scope.customer(customer_id):
+        customer = customers.customer(customer_id=customer_id)
+        heard = _hear(customer, word, now)
+        contact_id = contacts.of_address(customer_id=customer_id, medium="phone", value=word.sender, actor="system", now=now)
+        thread_id = inbox.thread_of(customer_id=customer_id, contact_id=contact_id, now=now)
+        cost = _cost(customer, word, now)
         new = calls.rows(
-            """INSERT INTO messaging_inbound (customer_id, id, channel, sender, recipient, body, provider, provider_ref, at)
-               VALUES (%s, next_id(), 'sms', %s, %s, %s, %s, %s, %s)
+            """INSERT INTO messaging_inbound (customer_id, id, thread_id, channel, sender, recipient, body, provider, provider_ref,
+                   wish, wallet_id, unit, charged_micros, at)
+               VALUES (%s, next_id(), %s, 'sms', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                ON CONFLICT (customer_id, provider, provider_ref) DO NOTHING RETURNING id""",
-            [customer_id, word.sender, word.recipient, word.body.replace("\x00", ""), provider, word.ref, now],
+            [
+                customer_id,
+                thread_id,
+                word.sender,
+                word.recipient,
+                heard.text,
+                provider,
+                word.ref,
+                heard.wish or "",
+                cost.wallet.id if cost else 0,
+                cost.wallet.unit if cost else "",
+                cost.micros if cost else 0,
+                now,
+            ],
         )
         if not new:
             return False
-        wish = words.wish(word.body)
-        if wish in (Wish.STOP, Wish.WRONG_NUMBER):
-            source = "reply" if wish is Wish.STOP else "wrong number"
-            consent.opt_out(
-                customer_id=customer_id, channel="sms", address=word.sender, source=source, now=now, actor="recipient"
+        attention = _obey(customer, provider, word, heard, now)
+        inbox.came_in(customer_id=customer_id, thread_id=thread_id, attention=attention, now=now)
+        if cost:
+            wallet_operations.use(
+                customer_id=customer_id,
+                wallet=cost.wallet,
+                amount_micros=cost.micros,
+                code=CODE,
+                ref_id=new[0][0],
+                transfer_ids=(calls.next_id(), calls.next_id()),
+                now=now,
             )
-        elif wish is Wish.START:
-            consent.opt_in(customer_id=customer_id, channel="sms", address=word.sender, now=now, actor="recipient")
-        events.record("message.received", customer_id=customer_id, subject_id=new[0][0], now=now, data={"wish": wish})
+        events.record("message.received", customer_id=customer_id, subject_id=new[0][0], now=now, data={"wish": heard.wish})
         crash_point("messaging.text_uncommitted")
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A text as it is kept, what it asks for, and in which language; `stands`: an appointment may have been meant."""
+
+    text: str
+    wish: Wish | None
+    language: str
+    stands: bool
+
+
+def _hear(customer: Customer, word: Received, now: datetime) -> _Heard:
+    text = word.body.replace("\x00", "")
+    wish = words.wish(text)
+    stands = wish is Wish.STOP and words.says_cancel(text) and _wrote(customer.id, word.sender, now - REMINDED_WITHIN)
+    # A card number is never kept (promises.md 3.4).
+    return _Heard(cards.mask(text), wish, words.language(text), stands)
+
+
+def _wrote(customer_id: int, number: str, since: datetime, kind: str | None = None) -> bool:
+    """Whether a text went to this number since then; `kind`: one of that kind."""
+    return bool(
+        calls.rows(
+            """SELECT 1 FROM messaging_message WHERE customer_id = %s AND recipient = %s AND id >= db_id_at(%s)
+                   AND (CASE WHEN %s::text IS NULL THEN kind <> %s AND state IN ('sending', 'sent', 'unknown', 'delivered')
+                        ELSE kind = %s END) LIMIT 1""",
+            [customer_id, number, since, kind, ANSWER, kind],
+        )
+    )
+
+
+def _obey(customer: Customer, provider: str, word: Received, heard: _Heard, now: datetime) -> Attention:
+    """Do what the text asks for and say so, once; what is for people to see to comes back."""
+    changed, address = True, word.sender
+    if heard.wish in (Wish.STOP, Wish.WRONG_NUMBER):
+        source = "reply" if heard.wish is Wish.STOP else "wrong number"
+        changed = consent.opt_out(
+            customer_id=customer.id, channel="sms", address=address, source=source, now=now, actor="recipient"
+        )
+    elif heard.wish is Wish.START:
+        changed = consent.opt_in(customer_id=customer.id, channel="sms", address=address, now=now, actor="recipient")
+    elif heard.wish is Wish.HELP:
+        # Machines answer machines: a number is helped once an hour.
+        changed = not _wrote(customer.id, word.sender, now - HELP_EVERY, kind=ANSWER)
+    if heard.wish and changed and not word.answered:
+        said = answer(heard.wish, name=customer.name, email=customer.email, language=heard.language, stands=heard.stands)
+        say(
+            customer_id=customer.id,
+            provider=provider,
+            sender=word.recipient,
+            recipient=word.sender,
+            text=said,
+            useful_until=now + CONFIRM_WITHIN,
+            now=now,
+        )
+    if heard.wish is Wish.WRONG_NUMBER:
+        return Attention.WRONG_NUMBER
+    if heard.stands:
+        return Attention.MAY_CANCEL
+    return Attention.REPLY if heard.wish is None else Attention.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    wallet: Wallet
+    micros: int
+
+
+def _cost(customer: Customer, word: Received, now: datetime) -> _Cost | None:
+    """What the text costs the customer; None where it is free, or where what may be owed for texts is owed already.
+
+    The balances stay locked until the transaction ends, so that texts that come together do not each see room for themselves.
+    """
+    try:
+        wallet = wallets.pool(customer_id=customer.id)
+        prices = rating.prices(customer_id=customer.id, plan=customer.plan, channel="sms", direction="in", now=now)
+        rate = prices.table.find(word.sender)
+        # An empty text, or one longer than anybody may send, is one segment: it is here, and has to have some price.
+        micros = price(_segments(word.body), rate).total_micros if rate and prices.currency == wallet.unit else 0
+    except Refusal:
+        return None
+    if not micros:
+        return None
+    ledger.lock(customer_id=customer.id, account_ids=[wallet.account_id, wallet.receivable_id])
+    there = wallets.balance(customer_id=customer.id, wallet=wallet)
+    short = max(micros - max(there.available_micros, 0), 0)
+    return _Cost(wallet, micros) if not short or there.debt_micros + short <= DEBT_AT_MOST else None
+
+
+def _segments(text: str) -> int:
+    try:
+        return sms.count(text)[1]
+    except Refusal:
+        return 1

@@ -9,6 +9,7 @@ from postmeter.messaging.states import MACHINE, State
 class Message(CustomerRow):
     """One text to one recipient. Its hold in the ledger has the same id."""
 
+    kind = models.TextField(default="ad_hoc")
     batch_id = models.BigIntegerField()
     wallet_id = models.BigIntegerField()
     channel = models.TextField()
@@ -70,20 +71,41 @@ class Receipt(models.Model):
         db_table = "messaging_receipt"
 
 
+class Thread(CustomerRow):
+    """The conversation with one contact, across channels: what is unread, who sees to it, and why it needs somebody."""
+
+    contact_id = models.BigIntegerField()
+    last_at = models.DateTimeField()  # of what came in, or was written by hand
+    unread = models.IntegerField(default=0)
+    attention = models.TextField(blank=True, default="")  # a word of `inbox.ATTENTION`, or nothing
+    assigned_to = models.BigIntegerField(null=True)  # a member
+
+    class Meta:
+        db_table = "messaging_thread"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "contact_id"], name="messaging_thread_once")]
+        indexes = [models.Index(fields=["customer_id", "-last_at"], name="messaging_thread_last")]
+
+
 class Inbound(CustomerRow):
     """A text that came in. Kept whatever the balance is (A-58); the inbox reads from here."""
 
+    thread_id = models.BigIntegerField(default=0)
     channel = models.TextField()
     sender = models.TextField()
     recipient = models.TextField()
     body = models.TextField()
     provider = models.TextField()
     provider_ref = models.TextField()
+    wish = models.TextField(blank=True, default="")  # what it asked for, as it was read (consent/words.py)
+    wallet_id = models.BigIntegerField(default=0)  # whose credit paid
+    unit = models.TextField(blank=True, default="")
+    charged_micros = models.BigIntegerField(default=0)
     at = models.DateTimeField()
 
     class Meta:
         db_table = "messaging_inbound"
         constraints = [models.UniqueConstraint(fields=["customer_id", "provider", "provider_ref"], name="messaging_inbound_once")]
+        indexes = [models.Index(fields=["customer_id", "thread_id", "id"], name="messaging_inbound_thread")]
 
 
 class Quote(CustomerRow):

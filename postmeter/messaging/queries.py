@@ -281,6 +281,11 @@ CHECKS = {
             WHEN m.state = 'waiting' THEN t.id IS NOT NULL
             WHEN m.state IN ('queued', 'sending', 'unknown') THEN r.hold_id IS NOT NULL
             ELSE r.action <> 'post' END""",
+    "every received text's charge stands in the ledger": """
+        SELECT i.id, i.charged_micros, t.amount FROM messaging_inbound i
+        LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer t WHERE t.customer_id = i.customer_id
+            AND t.ref_id = i.id AND t.code = 'sms_in') t ON true
+        WHERE i.customer_id = %(customer)s AND i.charged_micros <> coalesce(t.amount, 0)""",
     "every hold of a message belongs to a message": """
         SELECT t.id FROM ledger_transfer t WHERE t.customer_id = %(customer)s AND t.pending AND t.code = 'sms'
             AND NOT EXISTS (SELECT 1 FROM messaging_message m WHERE m.customer_id = t.customer_id AND m.id = t.id)""",

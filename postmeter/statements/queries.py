@@ -17,6 +17,7 @@ from postmeter.wallets.models import Wallet
 # What moved the balance, in words: for one movement and for several.
 WORDS = {
     "sms": ("Text message", "text messages"),
+    "sms_in": ("Received text", "received texts"),
     "refund": ("Given back: not delivered", "messages given back: not delivered"),
     "top_up": ("Top-up", "top-ups"),
     "top_up_refund": ("Top-up given back to you", "top-ups given back to you"),
@@ -29,7 +30,8 @@ WORDS = {
     "adjustment": ("Adjustment by hand", "adjustments"),
     "play_money": ("Play money", "amounts of play money"),
 }
-MESSAGES = ("sms", "refund")  # so many that they are summed by day
+OUTGOING, INCOMING = ("sms", "refund"), "sms_in"
+MESSAGES = (*OUTGOING, INCOMING)  # so many that they are summed by day
 SINGLY = tuple(code for code in WORDS if code not in MESSAGES)
 
 

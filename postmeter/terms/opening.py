@@ -34,13 +34,6 @@ def open_customer(
     Raises BadInput with its field, Conflict.
     """
     unit = unit or currency
-    listed = next((each for each in rating.plan_lists() if each.plan == plan), None)
-    if listed and listed.currency != unit:
-        raise BadInput(
-            f"The prices of the plan {plan} are in {listed.currency}, and this credit is in {unit}.",
-            field="plan",
-            remedy="Choose another plan, or import its prices first.",
-        )
     with transaction.atomic():
         found = customers.create_customer(
             name=name,
@@ -55,9 +48,20 @@ def open_customer(
             now=now,
             actor=actor,
         )
+        _refuse_another_unit(plan, unit)
         with scope.customer(found.id):
             wallets.open_first(customer_id=found.id, unit=unit, now=now)
             customers.add_member(
                 customer_id=found.id, email=master_email, name=master_name, roles=[Role.MASTER], now=now, actor=actor
             )
     return found
+
+
+def _refuse_another_unit(plan: str, unit: str) -> None:
+    listed = next((each for each in rating.plan_lists() if each.plan == plan), None)
+    if listed and listed.currency != unit:
+        raise BadInput(
+            f"The prices of the plan {plan} are in {listed.currency}, and this credit is in {unit}.",
+            field="plan",
+            remedy="Choose another plan, or import its prices first.",
+        )

@@ -83,6 +83,27 @@ def accounts(*, customer_id: int, wallet: Wallet) -> Accounts:
 
 
 @scoped
+def use(
+    *, customer_id: int, wallet: Wallet, amount_micros: int, code: str, ref_id: int, transfer_ids: tuple[int, int], now: datetime
+) -> None:
+    """Charge what was used and is owed whatever the balance is: what the wallet does not have becomes debt (A-58)."""
+    found = accounts(customer_id=customer_id, wallet=wallet)
+    word = ledger.take(
+        customer_id=customer_id,
+        now=now,
+        id=transfer_ids[0],
+        debt_id=transfer_ids[1],
+        wallet_id=found.wallet,
+        receivable_id=found.receivable,
+        target_id=found.usage,
+        amount_micros=amount_micros,
+        code=code,
+        ref_id=ref_id,
+    )
+    assert word is ledger.Word.OK, f"charge refused: {word}"
+
+
+@scoped
 def credit(
     *,
     customer_id: int,

@@ -30,6 +30,7 @@ PREFIXES = (
     "AD",
     "WE",
     "WD",
+    "TH",
 )
 
 

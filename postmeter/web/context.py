@@ -12,6 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from postmeter.customers import permissions
 from postmeter.customers.queries import Seat
 from postmeter.kit.refusals import NotFound
+from postmeter.messaging import inbox
 from postmeter.topups import queries as topups
 from postmeter.wallets import sharing
 from postmeter.web import session
@@ -31,6 +32,7 @@ class Entry:
 NAVIGATION = (
     Entry("Overview", "overview", "overview"),
     Entry("Send", "send", "send", permissions.SEND),
+    Entry("Inbox", "inbox", "inbox", permissions.READ_MESSAGES),
     Entry("Messages", "messages", "messages", permissions.READ_MESSAGES),
     Entry(
         "Credit",
@@ -92,6 +94,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "navigation": SimpleLazyObject(lambda: _entries(NAVIGATION, seat, request.path)),
         "figures": SimpleLazyObject(lambda: figures_of(seat)),
         "topup_url": address_of(TOP_UP, seat),
+        "unread": SimpleLazyObject(lambda: _unread(seat)),
         "automation_paused": SimpleLazyObject(lambda: _is_paused(seat)),
         "member_menu": SimpleLazyObject(lambda: _entries(MEMBER_MENU, seat, request.path) + _choices(request)),
         "member_name": seat.name,
@@ -113,6 +116,11 @@ def figures_of(seat: Seat) -> topups.Figures | None:
 def _is_paused(seat: Seat) -> bool:
     """Whether an automatic top-up waits for a person: a banner for those who may start it again (A-34)."""
     return permissions.MANAGE_PAYMENT_METHODS in seat.permissions and topups.any_paused(customer_id=seat.customer_id)
+
+
+def _unread(seat: Seat) -> int:
+    """How many conversations are unread: a number beside the inbox."""
+    return inbox.unread(customer_id=seat.customer_id) if permissions.READ_MESSAGES in seat.permissions else 0
 
 
 def address_of(entry: Entry, seat: Seat) -> str:
@@ -146,6 +154,7 @@ def _entries(entries: tuple[Entry, ...], seat: Seat, path: str) -> list[dict[str
                     "label": entry.label,
                     "url": url,
                     "icon": entry.icon,
+                    "name": entry.name,
                     "children": children,
                     "current": not inside and (path == url or (url != "/" and path.startswith(url))),
                 }

@@ -15,6 +15,7 @@ from postmeter.web.views import (
     credit,
     details,
     groups,
+    inbox,
     invoices,
     keys,
     members,
@@ -53,6 +54,10 @@ urlpatterns = [
     path("messages/messages.csv", messages.messages_csv, name="messages-csv"),
     path("messages/<SM:message_id>/", messages.trail, name="trail"),
     path("messages/<SM:message_id>/cancel/", messages.cancel_message, name="message-cancel"),
+    path("inbox/", inbox.listed, name="inbox"),
+    path("inbox/<TH:thread_id>/", inbox.thread, name="thread"),
+    path("inbox/<TH:thread_id>/lines/", inbox.lines, name="thread-lines"),
+    path("inbox/<TH:thread_id>/price/", inbox.preview, name="thread-preview"),
     path("theme/", choose_theme, name="theme"),
 ]
 urlpatterns += [  # credit

@@ -10,6 +10,8 @@ from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput, Conflict, Refusal
+from postmeter.rating import operations as rating
+from postmeter.rating import queries as rating_queries
 from postmeter.topups import queries as topups
 from postmeter.wallets import operations as wallets
 from postmeter.wallets import queries
@@ -24,6 +26,7 @@ OPENING = {
     "--time-zone": "Australia/Sydney",
     "--address": "1 Quay;Sydney NSW 2000",
     "--master-name": "Alex Moana",
+    "--plan": "bay",
 }
 
 
@@ -32,6 +35,14 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command works on the test's database."""
     for module in (commands, ledger):
         monkeypatch.setattr(module, "connect", lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def plan() -> None:
+    """A plan of its own: what prices other tests have left is nobody's business here."""
+    with scope.every_customer():
+        if rating_queries.plan_list(plan="bay") is None:
+            rating.create_price_list(name="Bay", plan="bay", currency="AUD", payable={}, now=at(), actor="operator")
 
 
 def run(*words: str) -> Result:

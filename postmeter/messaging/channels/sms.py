@@ -218,18 +218,25 @@ def _forcing(text: str) -> tuple[Forcing, ...]:
 
 def _cheaper(text: str, segments: int) -> Cheaper | None:
     """Only if the whole text fits GSM-7 and costs less: spelling accents away for nothing would be rude."""
+    candidate = plainly(text)
+    if candidate is None:
+        return None
+    try:
+        _, cost = count(candidate)
+    except BadInput:
+        return None
+    return Cheaper(candidate, cost) if cost < segments else None
+
+
+def plainly(text: str) -> str | None:
+    """The text in GSM-7's letters; None where one of its own has no likeness there."""
     spelled = []
     for character in unicodedata.normalize("NFC", text):  # a letter with a combining accent is often one GSM-7 character
         plain = character if character in GSM else _plain(character)
         if plain is None:
             return None
         spelled.append(plain)
-    candidate = "".join(spelled)
-    try:
-        _, cost = count(candidate)
-    except BadInput:
-        return None
-    return Cheaper(candidate, cost) if cost < segments else None
+    return "".join(spelled)
 
 
 def _plain(character: str) -> str | None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
+from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
@@ -51,7 +52,7 @@ def customers_with_work() -> list[int]:
 def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     """Take up to `at_most` queued messages for sending. What lapsed or opted out meanwhile ends here, released."""
     found = calls.rows(
-        """SELECT id, recipient, channel, useful_until FROM messaging_message
+        """SELECT id, recipient, channel, useful_until, kind FROM messaging_message
            WHERE customer_id = %s AND state = 'queued' AND due_at <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
         [customer_id, now, at_most],
     )
@@ -66,10 +67,10 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     }
     ended: list[Fact] = []
     ids: list[int] = []
-    for id_, recipient, channel, useful_until in found:
+    for id_, recipient, channel, useful_until, kind in found:
         if useful_until is not None and useful_until <= now:
             ended.append(Fact(id_, "us", "", State.EXPIRED, status="expired", refused=True))
-        elif (channel, recipient) in out:
+        elif (channel, recipient) in out and kind != ANSWER:
             ended.append(Fact(id_, "us", "", State.CANCELLED, status="opted_out", refused=True))
         else:
             ids.append(id_)

@@ -107,6 +107,7 @@ class Received:
     recipient: str
     body: str
     ref: str
+    answered: bool = False  # the provider heard STOP, START or HELP in it and has answered itself
 
 
 class Provider(Protocol):

@@ -103,7 +103,9 @@ class Twilio:
             receipt = self._receipt(form["MessageStatus"], form.get("MessageSid", ""), form.get("ErrorCode", ""), form)
             return [receipt] if receipt else []
         if "Body" in form and "From" in form and "To" in form:
-            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""))]
+            # OptOutType stands where Advanced Opt-Out is on, which confirms by itself: one confirmation is all there may be.
+            answered = bool(form.get("OptOutType"))
+            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""), answered)]
         return []
 
     def _receipt(self, status: str, ref: str, error_code: str, raw: Mapping[str, object]) -> Receipt | None:

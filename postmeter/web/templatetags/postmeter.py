@@ -181,6 +181,9 @@ STATES = {
     "top_up_paused": Face("Top-up paused", "pause", "care"),
     "on": Face("On", "check", "good"),
     "off": Face("Off", "stop", "care"),
+    "reply": Face("Needs an answer", "alert", "care"),
+    "may_cancel": Face("May have meant the appointment", "alert", "bad"),
+    "wrong_number": Face("Wrong number", "alert", "bad"),
 }
 
 

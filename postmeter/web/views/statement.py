@@ -21,10 +21,11 @@ from postmeter.kit import csv
 from postmeter.kit.money import MICROS
 from postmeter.kit.phone import for_people
 from postmeter.ledger.queries import Line
+from postmeter.messaging import inbox
 from postmeter.messaging import queries as messaging
 from postmeter.statements import documents, months
 from postmeter.statements import queries as statements
-from postmeter.statements.queries import MESSAGES, SINGLY, Month, words_of
+from postmeter.statements.queries import INCOMING, OUTGOING, SINGLY, Month, words_of
 from postmeter.wallets import accounts
 from postmeter.wallets import queries as wallets
 from postmeter.wallets.accounts import Account
@@ -225,15 +226,17 @@ def _lines(customer_id: int, wallet: Wallet, period: Period, after: int | None, 
 
 def _each(customer_id: int, lines: Sequence[Line]) -> list[Shown]:
     texts = messaging.messages_named(
-        customer_id=customer_id, message_ids={line.ref_id for line in lines if line.code in MESSAGES}
+        customer_id=customer_id, message_ids={line.ref_id for line in lines if line.code in OUTGOING}
     )
+    received = inbox.received_named(customer_id=customer_id, ids={line.ref_id for line in lines if line.code == INCOMING})
     shown = []
     for line in lines:
-        text = texts.get(line.ref_id)
-        words = words_of(line.code, 1) + (f" to {for_people(text.recipient)}" if text else "")
-        shown.append(
-            Shown(None, line.at, words, _url(line.code, line.ref_id, 1), line.amount_micros, line.balance_micros, unfold=False)
-        )
+        words, url = words_of(line.code, 1), _url(line.code, line.ref_id, 1)
+        if text := texts.get(line.ref_id):
+            words += f" to {for_people(text.recipient)}"
+        elif came := received.get(line.ref_id):
+            words, url = f"{words} from {for_people(came.sender)}", reverse("thread", kwargs={"thread_id": came.thread_id})
+        shown.append(Shown(None, line.at, words, url, line.amount_micros, line.balance_micros, unfold=False))
     return shown
 
 
@@ -241,11 +244,11 @@ def _url(code: str, ref_id: int, count: int) -> str:
     """Where a movement is explained; empty where there is no such page."""
     if count > 1:
         return ""
-    if code in MESSAGES:
+    if code in OUTGOING:
         return reverse("trail", kwargs={"message_id": ref_id})
     return reverse("top-up-result", kwargs={"top_up_id": ref_id}) if code == "top_up" else ""
 
 
 def _concerns(code: str, ref_id: int) -> str:
-    prefix = "SM" if code in MESSAGES else "TU" if code == "top_up" else ""
+    prefix = "SM" if code in OUTGOING else "MI" if code == INCOMING else "TU" if code == "top_up" else ""
     return public_ids().encode(prefix, ref_id) if prefix else ""

@@ -1,0 +1,53 @@
+"""Reads of contacts."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from postmeter.contacts.models import Address, Contact
+from postmeter.db.scope import scoped
+from postmeter.kit.refusals import NotFound
+
+FOUND_AT_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A contact with its addresses."""
+
+    id: int
+    kind: str
+    name: str
+    phones: tuple[str, ...]
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.name)
+
+
+@scoped
+def people(*, customer_id: int, contact_ids: Collection[int]) -> dict[int, Person]:
+    """These contacts, by id."""
+    phones: dict[int, list[str]] = {}
+    rows = Address.objects.filter(customer_id=customer_id, contact_id__in=list(contact_ids), medium="phone").order_by("id")
+    for contact_id, value in rows.values_list("contact_id", "value"):
+        phones.setdefault(contact_id, []).append(value)
+    contacts = Contact.objects.filter(customer_id=customer_id, id__in=list(contact_ids))
+    return {row.id: Person(row.id, row.kind, row.name, tuple(phones.get(row.id, ()))) for row in contacts}
+
+
+@scoped
+def person(*, customer_id: int, contact_id: int) -> Person:
+    found = people(customer_id=customer_id, contact_ids=[contact_id]).get(contact_id)
+    if found is None:
+        raise NotFound("There is no such contact.")
+    return found
+
+
+@scoped
+def search(*, customer_id: int, text: str) -> list[int]:
+    """Ids of the contacts whose name or address has this text in it; at most 200."""
+    named = Contact.objects.filter(customer_id=customer_id, name__icontains=text).values_list("id", flat=True)
+    digits = "".join(character for character in text if character.isdigit())
+    looked = digits if len(digits) >= 3 and not any(character.isalpha() for character in text) else text.lower()
+    reached = Address.objects.filter(customer_id=customer_id, value__contains=looked).values_list("contact_id", flat=True)
+    return list(dict.fromkeys([*named[:FOUND_AT_MOST], *reached[:FOUND_AT_MOST]]))[:FOUND_AT_MOST]

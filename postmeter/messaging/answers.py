@@ -1,0 +1,39 @@
+"""What we say by ourselves to STOP, HELP and START: fixed words, one segment each, free for the customer.
+
+After an opt-out exactly one text may follow: it confirms, sells nothing and goes within five minutes (47 CFR 64.1200(a)(12)).
+Pure.
+"""
+
+from datetime import timedelta
+
+from postmeter.consent.words import Wish
+from postmeter.messaging.channels import sms
+
+CONFIRM_WITHIN = timedelta(minutes=5)
+
+_WORDS = {
+    ("en", Wish.STOP): "{name}: You are opted out and will get no more texts from us. Reply START to opt in again.",
+    ("es", Wish.STOP): "{name}: Se dio de baja y no recibirá más mensajes nuestros. Responda START para volver a recibirlos.",
+    ("fr", Wish.STOP): "{name}: Vous êtes désabonné et ne recevrez plus de messages. Répondez START pour vous réabonner.",
+    ("en", Wish.HELP): "{name}: For help write to {email}. Message and data rates may apply. Reply STOP to opt out.",
+    ("es", Wish.HELP): "{name}: Para recibir ayuda escriba a {email}. Responda STOP para darse de baja.",
+    ("fr", Wish.HELP): "{name}: Pour de l'aide, écrivez à {email}. Répondez STOP pour vous désabonner.",
+    ("en", Wish.START): "{name}: You are opted in again. Reply HELP for help, STOP to opt out.",
+    ("es", Wish.START): "{name}: Volvió a darse de alta. Responda HELP para ayuda, STOP para darse de baja.",
+    ("fr", Wish.START): "{name}: Vous êtes réabonné. Répondez HELP pour de l'aide, STOP pour vous désabonner.",
+}
+# To CANCEL after a message of ours: they may have meant their appointment, and that stands (A-65).
+_NOT_CANCELLED = {
+    "en": "{name}: You are opted out. Your appointment is NOT cancelled: please contact us. Reply START to opt in again.",
+    "es": "{name}: Se dio de baja. Su cita NO se canceló: comuníquese con nosotros. Responda START para volver.",
+    "fr": "{name}: Vous êtes désabonné. Votre rendez-vous n'est PAS annulé: contactez-nous. START pour vous réabonner.",
+}
+_NAME_AT_MOST = 40  # so that it is one segment
+
+
+def answer(wish: Wish, *, name: str, email: str, language: str = "en", stands: bool = False) -> str:
+    """The text that answers a wish; `stands`: say that the appointment stands."""
+    asked = Wish.STOP if wish is Wish.WRONG_NUMBER else wish
+    words = _NOT_CANCELLED[language] if stands and asked is Wish.STOP else _WORDS[language, asked]
+    said = words.format(name=name[:_NAME_AT_MOST].rstrip(), email=email)
+    return sms.plainly(said) or said
