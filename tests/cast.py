@@ -96,6 +96,7 @@ class Cast:
             sender=f"+1555{calls.next_id() % 10**10:010d}"[:15],
             now=now,
             address="7 Quay Road\nPortland, ME 04101",
+            quiet_hours=False,  # tests run by night too
         )
         with scope.customer(customer.id):
             pool = wallets.open_wallet(customer_id=customer.id, kind="pool", unit=unit, now=now)

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from postmeter.api.errors import RowError
 from postmeter.api.idempotency import once
-from postmeter.api.messages import Amount, Moment, WhenShort, useful_until
+from postmeter.api.messages import Amount, Moment, Purpose, WhenShort, useful_until
 from postmeter.api.operation import Call, Reply, operation
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
@@ -60,7 +60,8 @@ class NewBatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ] = True
     name: Annotated[str, Meta(description="What to call it, for you.", max_length=200)] = ""
     useful_until: Annotated[Moment | None, Meta(description="After this what has not gone is not sent any more.")] = None
-    when_short: WhenShort = "refuse"
+    when_short: WhenShort = None
+    kind: Purpose = "ad_hoc"
 
 
 class SentRow(msgspec.Struct, kw_only=True):
@@ -129,7 +130,8 @@ def send_batch(call: Call[NewBatch, None]) -> object:
         listed=True,
         source=_printable(body.name),
         useful_until=useful_until(body.useful_until, call.now),
-        wait=body.when_short == "wait",
+        wait=None if body.when_short is None else body.when_short == "wait",
+        kind=body.kind,
     )
     return sent_batch(submit(submission, now=call.now))
 

@@ -43,9 +43,17 @@ Text = Annotated[
 ]
 Moment = Annotated[datetime, Meta(tz=True, examples=["2027-03-01T09:30:00Z"])]
 WhenShort = Annotated[
-    Literal["refuse", "wait"],
+    Literal["refuse", "wait"] | None,
     Meta(
-        description="What to do when the credit is short. What waits goes out by itself once there is credit, until `useful_until`."
+        description="What to do when the credit is short. What waits goes out by itself once there is credit, until `useful_until`. "
+        "Unless given, reminders with a `useful_until`, notices, billing reminders, late payment notices and forms wait, and other "
+        "kinds are refused."
+    ),
+]
+Purpose = Annotated[
+    Literal["ad_hoc", "reminder", "notice", "billing", "late_payment", "form", "contact", "code"],
+    Meta(
+        description="What it is for. `code` is for one-time codes and what is urgent: it alone goes in the recipient's quiet hours."
     ),
 ]
 HOLDS_NOTHING = MACHINE.finals | {State.WAITING}
@@ -57,7 +65,8 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     to: Number
     text: Text
     useful_until: Annotated[Moment | None, Meta(description="After this it is not sent any more, and costs nothing.")] = None
-    when_short: WhenShort = "refuse"
+    when_short: WhenShort = None
+    kind: Purpose = "ad_hoc"
 
 
 class AcceptedMessage(msgspec.Struct, kw_only=True):
@@ -80,6 +89,7 @@ class Message(msgspec.Struct, kw_only=True):
 
     id: str
     batch: str | None
+    kind: Annotated[str, Meta(description="What it is for; `answer` is ours, to STOP, HELP or START.")]
     wallet: str
     channel: str
     sender: Annotated[str, Meta(description="The number that it comes from.")]
@@ -210,7 +220,8 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
         key=key.key if key else None,
         digest=key.digest if key else None,
         useful_until=useful_until(body.useful_until, call.now),
-        wait=body.when_short == "wait",
+        wait=None if body.when_short is None else body.when_short == "wait",
+        kind=body.kind,
     )
     if call.door.batcher:
         return await call.door.batcher.submit(submission)
@@ -342,6 +353,7 @@ def shape_of(row: models.Message) -> Message:
     return Message(
         id=ids.encode("SM", row.id),
         batch=ids.encode("BA", row.batch_id) if row.batch_id else None,
+        kind=row.kind,
         wallet=ids.encode("WA", row.wallet_id),
         channel=row.channel,
         sender=row.sender,

@@ -43,6 +43,7 @@ REACTIONS = {
     "customer.details_changed": [],
     "customer.messaging_switched": [],
     "customer.plan_changed": [],
+    "customer.quiet_hours_switched": [],
     "customer.reinstated": [notifications.tell_of_terms, webhooks.fan_out],
     "customer.suspended": [notifications.tell_of_terms, webhooks.fan_out],
     "grant.expired": [],

@@ -70,6 +70,7 @@ class Customer(models.Model):
     plan = models.TextField(default="standard")
     sender = models.TextField()  # the number that texts come from
     messaging_enabled = models.BooleanField(default=True)
+    quiet_hours = models.BooleanField(default=True)  # nobody is written to at night, by their own clock
     suspended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 

@@ -43,6 +43,7 @@ def create_customer(
     address: str = "",
     tax_id: str = "",
     plan: str = "standard",
+    quiet_hours: bool = True,
     actor: str = events.SYSTEM,
 ) -> Customer:
     """Open a customer whose texts come from `sender` (E.164). Raises BadInput with its field, Conflict for a number in use."""
@@ -66,6 +67,7 @@ def create_customer(
             address=address,
             tax_id=tax_id,
             plan=plan,
+            quiet_hours=quiet_hours,
             created_at=now,
         )
         customer.save(force_insert=True)
@@ -260,6 +262,20 @@ def switch_messaging(*, customer_id: int, enabled: bool, now: datetime, actor: s
             now=now,
             actor=actor,
             data={"enabled": enabled},
+        )
+
+
+@scoped
+def switch_quiet_hours(*, customer_id: int, kept: bool, now: datetime, actor: str) -> None:
+    """Write to people by day only, or at any time. What waits for its morning still does."""
+    if Customer.objects.filter(id=customer_id).exclude(quiet_hours=kept).update(quiet_hours=kept):
+        events.record(
+            "customer.quiet_hours_switched",
+            customer_id=customer_id,
+            subject_id=customer_id,
+            now=now,
+            actor=actor,
+            data={"kept": kept},
         )
 
 

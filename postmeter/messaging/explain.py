@@ -53,6 +53,7 @@ _REFUSALS = {
 _OURS = {
     "cancelled": "Somebody took it back.",
     "opted_out": "The recipient opted out before it went.",
+    "quiet_hours": "It was night, or too early or late in the day, where the recipient is.",
     "expired": "The time until which it was useful had passed.",
     "gave_up": "{provider} could not take it, however often we tried.",
     "lease_ended": "The worker that had it stopped; {provider} may have it or not.",
@@ -137,6 +138,8 @@ def _with_provider(text: str, message: Message) -> str:
 
 
 def _why(trail: Trail, state: State) -> list[str]:
+    if state is State.QUEUED and any(receipt.status == "quiet_hours" for receipt in trail.receipts):
+        return [_OURS["quiet_hours"], "It waits for the morning there."]
     if state not in MACHINE.finals or state is State.DELIVERED:
         return []
     message = trail.message

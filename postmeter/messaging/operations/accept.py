@@ -21,6 +21,7 @@ from postmeter.kit.crash import crash_point
 from postmeter.kit.phone import is_costly, looks_e164
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
 from postmeter.messaging.channels import sms
+from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS
 from postmeter.messaging.models import Batch
 from postmeter.rating import queries as rating
 from postmeter.rating.price import price
@@ -74,10 +75,10 @@ class Payer:
 
 @dataclass(slots=True)
 class Submission:
-    """A list to send: parallel lists of recipients (E.164) and texts.
+    """A list to send: parallel lists of recipients (E.164) and texts. `kind`: what it is for (`kinds.py`).
 
     `whole`: all or nothing, when credit is short or a row cannot go (A-46). `wait`: what credit is short for waits for it, until
-    its `useful_until`. `listed`: a list even when it holds one message.
+    its `useful_until`; None: as its kind does. `listed`: a list even when it holds one message.
     """
 
     customer_id: int
@@ -85,11 +86,12 @@ class Submission:
     bodies: Sequence[str]
     actor: str
     mode: str = "live"
+    kind: str = AD_HOC
     sender: str | None = None
     key: UUID | None = None
     digest: UUID | None = None
     whole: bool = True
-    wait: bool = False
+    wait: bool | None = None
     listed: bool = False
     source: str = ""
     due_at: datetime | None = None
@@ -241,6 +243,7 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
 
     A list that is not whole goes without its bad rows: they answer `refused`, and `priced.problems` says why.
     """
+    _decide_class(submission, now)
     who = payer(customer_id=submission.customer_id, mode=submission.mode, actor=submission.actor, now=now)
     priced = submission.priced or price_list(who, submission.recipients, submission.bodies)
     if submission.whole or not 0 < len(priced.problems) < len(submission.recipients):
@@ -302,10 +305,12 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
     answers: list[Accepted | Refusal | None] = [None] * len(submissions)
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, one in enumerate(submissions):
-        if one.wait and one.useful_until is None:
-            answers[position] = _endless_wait()
+        try:
+            _decide_class(one, now)
+        except Refusal as refusal:
+            answers[position] = refusal
             continue
-        alike = (one.customer_id, one.mode, one.actor, one.sender, one.due_at, one.useful_until, one.wait)
+        alike = (one.customer_id, one.mode, one.kind, one.actor, one.sender, one.due_at, one.useful_until, one.wait)
         groups.setdefault(alike, []).append(position)
     with transaction.atomic():
         together: list[_Group] = []
@@ -370,7 +375,7 @@ def _group(
 
 
 _ACCEPT_EACH = """SELECT * FROM messaging_accept_each(%s, %s, %s, %s,
-    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[],
+    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[],
     %b::timestamptz[], %b::timestamptz[], %b::boolean[], %b::boolean[], %b::int[],
     %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])"""
 
@@ -386,6 +391,7 @@ def _arguments_of_groups(groups: Sequence[_Group], now: datetime) -> list[object
             like.sender or who.sender,
             who.provider,
             who.prices.price_list_id,
+            like.kind,
             like.actor,
             like.due_at or now,
             like.useful_until,
@@ -411,7 +417,7 @@ def _single_answer(unit: str, row: _Row, id_: int, word: str) -> Accepted | Refu
 
 
 _ACCEPT = """SELECT * FROM messaging_accept(
-    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
     %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])"""
 
 
@@ -434,6 +440,7 @@ def _arguments(
         who.provider,
         who.prices.price_list_id,
         batch_id,
+        submission.kind,
         submission.actor,
         now + HOLD_FOR,
         submission.due_at or now,
@@ -455,8 +462,6 @@ def _arguments(
 
 
 def _refuse_problems(submission: Submission, priced: Priced) -> None:
-    if submission.wait and submission.useful_until is None:
-        raise _endless_wait()
     if not submission.recipients:
         raise BadInput("There is nobody to send to.", field="messages", remedy="Give at least one message.")
     if len(submission.recipients) > LIST_AT_MOST:
@@ -478,8 +483,19 @@ def _refuse_problems(submission: Submission, priced: Priced) -> None:
         )
 
 
-def _endless_wait() -> Refusal:
-    return BadInput("What waits for credit needs an end.", field="useful_until", remedy="Say until when it is worth sending.")
+def _decide_class(submission: Submission, now: datetime) -> None:
+    """Fill in what its kind says of waiting for credit (A-43, A-44). Raises BadInput."""
+    if submission.kind not in CHOSEN:
+        raise BadInput("There is no such kind of message.", field="kind", remedy=f"Choose one of: {', '.join(CHOSEN)}.")
+    kind = KINDS[submission.kind]
+    if submission.wait is None:
+        submission.wait = kind.waits and bool(submission.useful_until or kind.useful_for)
+    if submission.wait and submission.useful_until is None:
+        if kind.useful_for is None:
+            raise BadInput(
+                "What waits for credit needs an end.", field="useful_until", remedy="Say until when it is worth sending."
+            )
+        submission.useful_until = now + kind.useful_for
 
 
 def _refuse_answers(submission: Submission, who: Payer, accepted: Accepted) -> None:

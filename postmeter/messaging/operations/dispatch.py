@@ -11,6 +11,7 @@ from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
 from postmeter.messaging.kinds import ANSWER
+from postmeter.messaging.night import night
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
@@ -50,9 +51,12 @@ def customers_with_work() -> list[int]:
 
 @scoped
 def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
-    """Take up to `at_most` queued messages for sending. What lapsed or opted out meanwhile ends here, released."""
+    """Take up to `at_most` queued messages for sending.
+
+    What lapsed or opted out meanwhile ends here, released; what it is too early or too late in the day for waits for its morning.
+    """
     found = calls.rows(
-        """SELECT id, recipient, channel, useful_until, kind FROM messaging_message
+        """SELECT id, recipient, channel, useful_until, kind, provider FROM messaging_message
            WHERE customer_id = %s AND state = 'queued' AND due_at <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
         [customer_id, now, at_most],
     )
@@ -65,15 +69,24 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
             [customer_id, [r[1] for r in found]],
         )
     }
+    by_day = night(customer_id=customer_id, now=now)
     ended: list[Fact] = []
+    later: list[tuple[int, datetime]] = []
     ids: list[int] = []
-    for id_, recipient, channel, useful_until, kind in found:
+    for id_, recipient, channel, useful_until, kind, provider in found:
+        opens = now if provider == "sandbox" else by_day.opens_at(recipient, channel, kind)
         if useful_until is not None and useful_until <= now:
             ended.append(Fact(id_, "us", "", State.EXPIRED, status="expired", refused=True))
         elif (channel, recipient) in out and kind != ANSWER:
             ended.append(Fact(id_, "us", "", State.CANCELLED, status="opted_out", refused=True))
+        elif useful_until is not None and useful_until <= opens:
+            ended.append(Fact(id_, "us", "", State.EXPIRED, status="quiet_hours", refused=True))
+        elif opens > now:
+            later.append((id_, opens))
         else:
             ids.append(id_)
+    if later:
+        _wait_for_day(customer_id, later, now)
     if ended:
         record(customer_id=customer_id, facts=ended, now=now)
     if not ids:
@@ -86,6 +99,17 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     )
     crash_point("messaging.claim_uncommitted")
     return [Claimed(*row) for row in claimed]
+
+
+def _wait_for_day(customer_id: int, later: Sequence[tuple[int, datetime]], now: datetime) -> None:
+    """Put off what would come in the night; its price stays on hold, and its trail says why it waits (A-55)."""
+    facts = [Fact(id_, "us", "", State.QUEUED, status="quiet_hours") for id_, _ in later]
+    record(customer_id=customer_id, facts=facts, now=now)
+    calls.rows(
+        """UPDATE messaging_message m SET due_at = u.at, changed_at = %s FROM unnest(%b::bigint[], %b::timestamptz[]) AS u(id, at)
+           WHERE m.customer_id = %s AND m.id = u.id""",
+        [now, [id_ for id_, _ in later], [at for _, at in later], customer_id],
+    )
 
 
 @scoped

@@ -10,7 +10,7 @@
 -- Words: ok, waits, exists, key_reused, opted_out, exceeds_available, and not_all (the list is whole and some row did not fit).
 CREATE FUNCTION messaging_accept(
     p_customer_id bigint, p_now timestamptz, p_wallet_id bigint, p_debit bigint, p_credit bigint, p_unit text, p_channel text,
-    p_sender text, p_provider text, p_price_list bigint, p_batch_id bigint, p_actor text, p_hold_until timestamptz,
+    p_sender text, p_provider text, p_price_list bigint, p_batch_id bigint, p_kind text, p_actor text, p_hold_until timestamptz,
     p_due_at timestamptz, p_useful_until timestamptz, p_key_until timestamptz, p_list_key uuid, p_list_digest uuid, p_whole boolean,
     p_wait boolean, p_keys uuid[], p_digests uuid[], p_to text[], p_bodies text[], p_encodings text[], p_segments smallint[],
     p_prices bigint[], p_fees bigint[],
@@ -103,16 +103,16 @@ BEGIN
         RETURN;
     END IF;
     IF 'ok' = ALL (o_words) THEN
-        INSERT INTO messaging_message (customer_id, id, batch_id, wallet_id, channel, sender, recipient, body, encoding, segments, unit,
+        INSERT INTO messaging_message (customer_id, id, kind, batch_id, wallet_id, channel, sender, recipient, body, encoding, segments, unit,
                 price_micros, fee_micros, price_list_id, state, provider, created_by, created_at, changed_at, due_at, useful_until)
-            SELECT p_customer_id, u.id, p_batch_id, p_wallet_id, p_channel, p_sender, u.dst, u.body, u.encoding, u.segments, p_unit,
+            SELECT p_customer_id, u.id, p_kind, p_batch_id, p_wallet_id, p_channel, p_sender, u.dst, u.body, u.encoding, u.segments, p_unit,
                 u.price, u.fee, p_price_list, 'queued', p_provider, p_actor, p_now, p_now, p_due_at, p_useful_until
             FROM unnest(o_ids, p_to, p_bodies, p_encodings, p_segments, p_prices, p_fees)
                 AS u(id, dst, body, encoding, segments, price, fee);
     ELSE
-        INSERT INTO messaging_message (customer_id, id, batch_id, wallet_id, channel, sender, recipient, body, encoding, segments, unit,
+        INSERT INTO messaging_message (customer_id, id, kind, batch_id, wallet_id, channel, sender, recipient, body, encoding, segments, unit,
                 price_micros, fee_micros, price_list_id, state, provider, created_by, created_at, changed_at, due_at, useful_until)
-            SELECT p_customer_id, u.id, p_batch_id, p_wallet_id, p_channel, p_sender, u.dst, u.body, u.encoding, u.segments, p_unit,
+            SELECT p_customer_id, u.id, p_kind, p_batch_id, p_wallet_id, p_channel, p_sender, u.dst, u.body, u.encoding, u.segments, p_unit,
                 u.price, u.fee, p_price_list, CASE u.word WHEN 'ok' THEN 'queued' ELSE 'waiting' END, p_provider, p_actor, p_now, p_now, p_due_at, p_useful_until
             FROM unnest(o_ids, p_to, p_bodies, p_encodings, p_segments, p_prices, p_fees, o_words)
                 AS u(id, dst, body, encoding, segments, price, fee, word) WHERE u.word IN ('ok', 'waits');
@@ -133,7 +133,7 @@ END $$;
 CREATE FUNCTION messaging_accept_each(
     p_now timestamptz, p_hold_until timestamptz, p_key_until timestamptz, p_channel text,
     p_l_customers bigint[], p_l_wallets bigint[], p_l_debits bigint[], p_l_credits bigint[], p_l_units text[], p_l_senders text[],
-    p_l_providers text[], p_l_price_lists bigint[], p_l_actors text[], p_l_due timestamptz[], p_l_useful_until timestamptz[],
+    p_l_providers text[], p_l_price_lists bigint[], p_l_kinds text[], p_l_actors text[], p_l_due timestamptz[], p_l_useful_until timestamptz[],
     p_l_waits boolean[], p_l_keyed boolean[], p_l_counts int[],
     p_keys uuid[], p_digests uuid[], p_to text[], p_bodies text[], p_encodings text[], p_segments smallint[],
     p_prices bigint[], p_fees bigint[],
@@ -146,7 +146,7 @@ BEGIN
         b := b + p_l_counts[l];
         SELECT f.o_ids, f.o_words INTO v_ids, v_words FROM messaging_accept(
             p_l_customers[l], p_now, p_l_wallets[l], p_l_debits[l], p_l_credits[l], p_l_units[l], p_channel, p_l_senders[l],
-            p_l_providers[l], p_l_price_lists[l], 0, p_l_actors[l], p_hold_until, p_l_due[l], p_l_useful_until[l], p_key_until,
+            p_l_providers[l], p_l_price_lists[l], 0, p_l_kinds[l], p_l_actors[l], p_hold_until, p_l_due[l], p_l_useful_until[l], p_key_until,
             NULL, NULL, false, p_l_waits[l],
             CASE WHEN p_l_keyed[l] THEN p_keys[a:b] END, CASE WHEN p_l_keyed[l] THEN p_digests[a:b] END, p_to[a:b], p_bodies[a:b],
             p_encodings[a:b], p_segments[a:b], p_prices[a:b], p_fees[a:b]) AS f;

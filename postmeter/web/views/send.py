@@ -19,7 +19,7 @@ from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.kit import csv
 from postmeter.kit.money import decimal_string, from_minor
 from postmeter.kit.refusals import BadInput, NotCovered, Refusal
-from postmeter.messaging import queries
+from postmeter.messaging import night, queries
 from postmeter.messaging.channels import sms
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations import quote as quotes
@@ -313,6 +313,7 @@ def _quote_page(request: MemberRequest, found: Quote, refusal: Refusal | None = 
         "excluded": excluded[:EXCLUDED_AT_ONCE],
         "more_excluded": excluded[EXCLUDED_AT_ONCE - 1].position if len(excluded) > EXCLUDED_AT_ONCE else None,
         "past_first": _after(request) >= 0,
+        "asleep": night.asleep(customer_id=customer_id, quote_id=found.id, now=timezone.now()),
         "figures": figures,
     }
     if figures:

@@ -63,9 +63,11 @@ def billing_details(request: MemberRequest) -> HttpResponse:
 
 @member_page(permission=permissions.READ_BALANCE)
 def messaging(request: MemberRequest) -> HttpResponse:
-    """GET /settings/messaging/. POST enabled=1 or nothing: turns messaging on or off."""
+    """GET /settings/messaging/. POST enabled=1 or 0: turns messaging on or off; quiet=1 or 0: quiet hours."""
     if request.method == "POST":
         session.require(request.seat, permissions.MANAGE_MEMBERS)
+        if "quiet" in request.POST:
+            return _switch_quiet_hours(request)
         enabled = request.POST.get("enabled") == "1"
         operations.switch_messaging(
             customer_id=request.seat.customer_id, enabled=enabled, now=timezone.now(), actor=request.actor
@@ -77,3 +79,10 @@ def messaging(request: MemberRequest) -> HttpResponse:
         "may_switch": permissions.MANAGE_MEMBERS in request.seat.permissions,
     }
     return render(request, "web/messaging_settings.html", shown)
+
+
+def _switch_quiet_hours(request: MemberRequest) -> HttpResponse:
+    kept = request.POST["quiet"] == "1"
+    operations.switch_quiet_hours(customer_id=request.seat.customer_id, kept=kept, now=timezone.now(), actor=request.actor)
+    messages.success(request, "Quiet hours are kept." if kept else "Messages go out at any time of the day.")
+    return redirect("messaging-settings")

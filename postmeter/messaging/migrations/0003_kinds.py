@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from django.db import migrations
+
+SQL = Path(__file__).parents[1] / "sql"
+OLD = """
+DROP FUNCTION messaging_accept_each;
+DROP FUNCTION messaging_accept;
+"""
+
+
+class Migration(migrations.Migration):
+    """Accepting says what a message is for."""
+
+    dependencies = [
+        ("messaging", "0002_threads"),
+    ]
+
+    operations = [
+        migrations.RunSQL(OLD, migrations.RunSQL.noop),
+        migrations.RunSQL((SQL / "accept.sql").read_text(), migrations.RunSQL.noop),
+    ]

@@ -1,0 +1,27 @@
+"""Quiet hours on the pages: the switch, and what a list says of those who sleep."""
+
+from postmeter.customers import operations as customers
+from postmeter.customers.models import Role
+from postmeter.messaging import night
+from postmeter.messaging.operations import quote
+from postmeter.messaging.operations.quote import Wanted
+from tests.cast import Cast, at
+from tests.messaging.test_night import EAST, NIGHT, WEST
+from tests.web.conftest import SignedIn
+from tests.web.test_records import words_of
+
+PAGE = "/settings/messaging/"
+
+
+def test_the_page_says_how_many_sleep_and_the_switch_is_theirs(cast: Cast, signed_in: SignedIn) -> None:  # A-55
+    harbour = cast.clinic()
+    customers.switch_quiet_hours(customer_id=harbour.id, kept=True, now=at(), actor=harbour.actor)
+    wanted = [Wanted(EAST, "Hi"), Wanted(WEST, "Hi")]
+    made = quote.make(customer_id=harbour.id, wanted=wanted, actor=harbour.actor, now=NIGHT)
+    assert night.asleep(customer_id=harbour.id, quote_id=made.id, now=NIGHT) == 1
+    browser = signed_in(harbour.master)
+    assert "Nobody gets a text before 8" in words_of(browser.get(PAGE).content.decode())
+    off = browser.post(PAGE, {"quiet": "0"}, follow=True).content.decode()
+    assert "Messages go out at any time" in off and "Texts go out at any time" in off
+    assert night.asleep(customer_id=harbour.id, quote_id=made.id, now=NIGHT) == 0
+    assert signed_in(cast.member(harbour, Role.SENDER)).post(PAGE, {"quiet": "1"}).status_code == 403
