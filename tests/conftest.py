@@ -34,9 +34,11 @@ def database(django_test_environment: None, django_db_blocker: "pytest.FixtureRe
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
     """What processes keep for seconds must not leak from test to test."""
+    from postmeter.customers import bodies
     from postmeter.messaging.operations import accept
 
     accept.forget()
+    bodies.forget()
     cache.clear()
     yield
 

@@ -32,6 +32,7 @@ os.environ.update(
     POSTMETER_OPERATOR_PASSWORD="operator-password",
     POSTMETER_SECRET_KEY="a key for tests",
     POSTMETER_ID_KEY="00112233445566778899aabbccddeeff",
+    POSTMETER_BODY_KEYS="second:" + "ab" * 32 + ",first:" + "cd" * 32,
     POSTMETER_PUBLIC_URL="http://127.0.0.1:18999",
     POSTMETER_TWILIO_ACCOUNT_SID="AC" + "0" * 32,
     POSTMETER_TWILIO_AUTH_TOKEN="a token for tests",

@@ -19,6 +19,7 @@ COMMANDS = {
     "seller": "Who issues invoices, and under which tax rules.",
     "wire": "Import bank statements; decide whose money it is.",
     "operator": "Who may sign in on the operator's pages.",
+    "texts": "Give customers new keys for what their messages say.",
     "breaker": "Stop all automatic top-ups, and let them go on.",
     "demo": "Play the whole journey without a browser, in an instance of its own.",
     "bench": "Measure, and write bench/latest.json.",

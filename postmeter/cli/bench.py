@@ -113,6 +113,7 @@ def _database() -> Iterator[tuple[EmbeddedPostgres, str]]:
                 POSTMETER_OWNER_DATABASE_URL=url,
                 POSTMETER_SECRET_KEY=secrets.token_urlsafe(),
                 POSTMETER_ID_KEY=secrets.token_hex(16),
+                POSTMETER_BODY_KEYS=f"first:{secrets.token_hex(32)}",
             )
             import django
 

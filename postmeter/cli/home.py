@@ -14,6 +14,7 @@ import postmeter
 SECRETS: dict[str, Callable[[], str]] = {
     "POSTMETER_SECRET_KEY": lambda: secrets.token_urlsafe(48),
     "POSTMETER_ID_KEY": lambda: secrets.token_hex(16),
+    "POSTMETER_BODY_KEYS": lambda: f"first:{secrets.token_hex(32)}",
     "POSTMETER_APP_PASSWORD": lambda: secrets.token_urlsafe(24),
     "POSTMETER_WORKER_PASSWORD": lambda: secrets.token_urlsafe(24),
     "POSTMETER_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(24),

@@ -12,6 +12,8 @@ def bring_up_to_date(*, app_password: str, worker_password: str, operator_passwo
     from django.db import connection
     from django.utils import timezone
 
+    from postmeter.customers import bodies
+    from postmeter.customers import queries as customers
     from postmeter.db.roles import ensure_roles
 
     connection.ensure_connection()
@@ -25,6 +27,7 @@ def bring_up_to_date(*, app_password: str, worker_password: str, operator_passwo
     call_command("migrate", interactive=False, verbosity=0)
     with connection.cursor() as cursor:
         cursor.execute("SELECT db_ensure_partitions(%s, 8)", [timezone.now() - timedelta(weeks=1)])
+    bodies.complete(customers=customers.every_customer(), now=timezone.now())
 
 
 @click.command()

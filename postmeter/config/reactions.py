@@ -39,6 +39,7 @@ REACTIONS = {
     "consent.opted_out": [],
     "contact.named": [],
     "credit.transferred": [notifications.tell_of_transfer],
+    "customer.body_key_rotated": [],
     "customer.created": [],
     "customer.details_changed": [],
     "customer.messaging_switched": [],

@@ -13,6 +13,7 @@ from postmeter.simulator.settings import DEMO
 
 OURS = {
     "POSTMETER_SECRET_KEY": "python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+    "POSTMETER_BODY_KEYS": "python -c 'import secrets; print(\"first:\" + secrets.token_hex(32))'",
     "POSTMETER_ID_KEY": "python -c 'import secrets; print(secrets.token_hex(16))'",
 }
 THEIRS = {

@@ -5,6 +5,7 @@
 | POSTMETER_DATABASE_URL | this process's own login: the application's or the worker's |
 | POSTMETER_OWNER_DATABASE_URL | the owner's login: only `postmeter prepare` and tests use it |
 | POSTMETER_SECRET_KEY, POSTMETER_ID_KEY | signing key; 32 hex digits that encrypt public ids |
+| POSTMETER_BODY_KEYS | name:key by commas, the newest first: 64 hex digits each, which keep customers' text keys |
 | POSTMETER_PUBLIC_URL | where people and providers reach us |
 | POSTMETER_CONSOLE, POSTMETER_CONSOLE_URL | 1 in the process of the operator's pages; where these are reached |
 | POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
@@ -48,6 +49,14 @@ if not re.fullmatch("[0-9a-fA-F]{32}", _id_key):
         "postmeter: POSTMETER_ID_KEY is not 32 hexadecimal digits; python -c 'import secrets; print(secrets.token_hex(16))'"
     )
 ID_KEY = bytes.fromhex(_id_key)
+# By name, the newest first: it seals, all of them open. No chance here: what it sealed could not be read by the next process.
+_body_keys = os.environ.get("POSTMETER_BODY_KEYS", "")
+if _body_keys and not re.fullmatch("[a-z0-9-]+:[0-9a-fA-F]{64}(,[a-z0-9-]+:[0-9a-fA-F]{64})*", _body_keys):
+    raise SystemExit(
+        "postmeter: POSTMETER_BODY_KEYS is not a list of name:key, each key of 64 hexadecimal digits; "
+        "python -c 'import secrets; print(\"first:\" + secrets.token_hex(32))'"
+    )
+BODY_KEYS = {name: bytes.fromhex(key) for name, key in (pair.split(":") for pair in _body_keys.split(",") if pair)}
 
 _url = os.environ.get("POSTMETER_DATABASE_URL") or os.environ.get("POSTMETER_OWNER_DATABASE_URL") or "postgresql:///postmeter"
 DATABASES = {"default": database(_url)}

@@ -81,6 +81,17 @@ class Customer(models.Model):
         return self.name
 
 
+class BodyKey(CustomerRow):
+    """A key that a customer's texts are sealed with, itself sealed with a key of the install (`bodies.py`)."""
+
+    wrapped = models.BinaryField()
+    under = models.TextField()  # the install's key, by its name
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "customers_body_key"
+
+
 class SenderNumber(models.Model):
     """A number that texts come from and replies come to. Not business data: a number is one customer's at a time."""
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
-from postmeter.customers import keys, permissions
+from postmeter.customers import bodies, keys, permissions
 from postmeter.customers.models import ApiKey, Customer, Member, Role, SenderNumber, User
 from postmeter.db import calls
 from postmeter.db.scope import customer as customer_scope
@@ -71,6 +71,7 @@ def create_customer(
             created_at=now,
         )
         customer.save(force_insert=True)
+        bodies.first_key(customer_id=customer_id, now=now)
         try:
             with transaction.atomic():
                 SenderNumber(number=sender, customer_id=customer_id).save(force_insert=True)

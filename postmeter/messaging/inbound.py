@@ -11,6 +11,7 @@ from postmeter.consent import operations as consent
 from postmeter.consent import words
 from postmeter.consent.words import Wish
 from postmeter.contacts import operations as contacts
+from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
@@ -66,7 +67,7 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
                 thread_id,
                 word.sender,
                 word.recipient,
-                heard.text,
+                bodies.seal(customer_id, heard.text),
                 provider,
                 word.ref,
                 heard.wish or "",

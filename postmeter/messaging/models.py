@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from postmeter.customers.bodies import sealed
 from postmeter.db.models import CustomerRow
 from postmeter.messaging.states import MACHINE, State
 
@@ -15,7 +16,7 @@ class Message(CustomerRow):
     channel = models.TextField()
     sender = models.TextField()
     recipient = models.TextField()
-    body = models.TextField()
+    body_sealed = models.TextField(db_column="body")
     encoding = models.TextField()
     segments = models.SmallIntegerField()
     unit = models.TextField()
@@ -34,6 +35,8 @@ class Message(CustomerRow):
     changed_at = models.DateTimeField()
     due_at = models.DateTimeField()
     useful_until = models.DateTimeField(null=True)
+
+    body = sealed("body_sealed")
 
     class Meta:
         db_table = "messaging_message"
@@ -93,7 +96,7 @@ class Inbound(CustomerRow):
     channel = models.TextField()
     sender = models.TextField()
     recipient = models.TextField()
-    body = models.TextField()
+    body_sealed = models.TextField(db_column="body")
     provider = models.TextField()
     provider_ref = models.TextField()
     wish = models.TextField(blank=True, default="")  # what it asked for, as it was read (consent/words.py)
@@ -101,6 +104,7 @@ class Inbound(CustomerRow):
     unit = models.TextField(blank=True, default="")
     charged_micros = models.BigIntegerField(default=0)
     at = models.DateTimeField()
+    body = sealed("body_sealed")
 
     class Meta:
         db_table = "messaging_inbound"
@@ -144,16 +148,17 @@ class QuoteItem(models.Model):
     line = models.IntegerField(null=True)  # of the uploaded file
     given = models.TextField()  # the recipient as it was given
     recipient = models.TextField(blank=True, default="")
-    body = models.TextField(blank=True, default="")
+    body_sealed = models.TextField(blank=True, default="", db_column="body")
     encoding = models.TextField(blank=True, default="")
     segments = models.IntegerField(default=0)
     price_micros = models.BigIntegerField(default=0)
     fee_micros = models.BigIntegerField(default=0)
     forced_by = models.TextField(blank=True, default="")
-    cheaper = models.TextField(blank=True, default="")
+    cheaper_sealed = models.TextField(blank=True, default="", db_column="cheaper")
     cheaper_segments = models.IntegerField(default=0)
     excluded_code = models.TextField(blank=True, default="")
     excluded_text = models.TextField(blank=True, default="")
+    body, cheaper = sealed("body_sealed"), sealed("cheaper_sealed")
 
     class Meta:
         db_table = "messaging_quote_item"

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.kit.crash import crash_point
@@ -374,6 +375,12 @@ def _group(
     return [_Group(who, chosen[0], rows)] if rows else []
 
 
+def _sealed(group: _Group) -> list[_Row]:
+    """The rows as they are kept."""
+    texts = bodies.seal_all(group.payer.customer_id, (row.body for row in group.rows))
+    return [row._replace(body=text) for row, text in zip(group.rows, texts, strict=True)]
+
+
 _ACCEPT_EACH = """SELECT * FROM messaging_accept_each(%s, %s, %s, %s,
     %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[],
     %b::timestamptz[], %b::timestamptz[], %b::boolean[], %b::boolean[], %b::int[],
@@ -401,7 +408,7 @@ def _arguments_of_groups(groups: Sequence[_Group], now: datetime) -> list[object
         )
         for who, like, rows in ((group.payer, group.like, group.rows) for group in groups)
     ]
-    rows = [row[1:] for group in groups for row in group.rows]
+    rows = [row[1:] for group in groups for row in _sealed(group)]
     columns = [list(column) for table in (lists, rows) for column in zip(*table, strict=True)]
     return [now, now + HOLD_FOR, now + KEY_FOR, "sms", *columns]
 
@@ -453,7 +460,7 @@ def _arguments(
         None,
         None,
         list(submission.recipients),
-        list(submission.bodies),
+        bodies.seal_all(who.customer_id, submission.bodies),
         priced.encodings,
         priced.segments,
         priced.prices,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from postmeter.customers import bodies
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
@@ -98,7 +99,10 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
         [now, customer_id, ids[0], ids[-1], ids],
     )
     crash_point("messaging.claim_uncommitted")
-    return [Claimed(*row) for row in claimed]
+    return [
+        Claimed(owner, id_, provider, sender, recipient, bodies.unseal(customer_id, body), attempts)
+        for owner, id_, provider, sender, recipient, body, attempts in claimed
+    ]
 
 
 def _wait_for_day(customer_id: int, later: Sequence[tuple[int, datetime]], now: datetime) -> None:

@@ -189,7 +189,6 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
             position=position,
             line=one.line,
             given=one.recipient[:200].replace("\x00", ""),
-            body="",
         )
         try:
             if isinstance(number, Refusal):

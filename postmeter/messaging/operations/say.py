@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from postmeter.customers import bodies
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.messaging.channels import sms
@@ -36,7 +37,7 @@ def say(
                 wallet.id,
                 sender,
                 recipient,
-                text,
+                bodies.seal(customer_id, text),
                 str(encoding),
                 segments,
                 wallet.unit,

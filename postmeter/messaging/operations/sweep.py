@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from postmeter.customers import bodies
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.messaging.operations.dispatch import LEASE
@@ -62,7 +63,10 @@ def lost(*, customer_id: int, after: int = 0, at_most: int = 100) -> list[Lost]:
            FROM messaging_message m WHERE m.customer_id = %s AND m.state = 'unknown' AND m.id > %s ORDER BY m.id LIMIT %s""",
         [customer_id, after, at_most],
     )
-    return [Lost(row[0], row[1], row[2], row[3], row[4], frozenset(row[5])) for row in rows]
+    return [
+        Lost(id_, provider, sender, recipient, bodies.unseal(customer_id, body), frozenset(refs))
+        for id_, provider, sender, recipient, body, refs in rows
+    ]
 
 
 @scoped
