@@ -57,7 +57,7 @@ REACTIONS = {
     "member.left": [],
     "member.roles_changed": [wallets.open_for_member],
     "message.cancelled": [],
-    "message.received": [],
+    "message.received": [notifications.tell_of_message],
     "messages.ended": [],
     "messages.resumed": [],
     "notice.made": [notifications.mail_notice],

@@ -30,6 +30,7 @@ from postmeter.events.relay import relay  # noqa: E402
 from postmeter.messaging import queue, reconcile  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
 from postmeter.messaging.operations import quote as quotes  # noqa: E402
+from postmeter.notifications import news  # noqa: E402
 from postmeter.notifications import rounds as notifications  # noqa: E402
 from postmeter.statements import operations as statements  # noqa: E402
 from postmeter.statements import usage  # noqa: E402
@@ -134,7 +135,12 @@ def forget_round() -> int:
 def notices_round() -> int:
     """Tell of what no posting brings about: runways that shorten, cards that expire."""
     now = timezone.now()
-    return for_each_customer(lambda customer_id: notifications.hourly(customer_id=customer_id, now=now), "notices")
+
+    def tell(customer_id: int) -> None:
+        notifications.hourly(customer_id=customer_id, now=now)
+        news.tell_by_the_hour(customer_id=customer_id, now=now)
+
+    return for_each_customer(tell, "notices")
 
 
 def months_round() -> int:

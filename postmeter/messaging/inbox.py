@@ -116,6 +116,20 @@ def unread(*, customer_id: int) -> int:
 
 
 @scoped
+def news(*, customer_id: int, member_id: int, since: datetime) -> int:
+    """How many texts came in after then that ask for somebody, are unread, and are nobody else's to see to."""
+    return int(
+        calls.value(
+            """SELECT count(*) FROM messaging_inbound i
+               JOIN messaging_thread t ON t.customer_id = i.customer_id AND t.id = i.thread_id
+               WHERE i.customer_id = %s AND i.at > %s AND t.unread > 0 AND t.attention <> ''
+                   AND (t.assigned_to IS NULL OR t.assigned_to = %s)""",
+            [customer_id, since, member_id],
+        )
+    )
+
+
+@scoped
 def conversation(*, customer_id: int, thread_id: int) -> Conversation:
     row = _thread(customer_id, thread_id)
     person = contacts.person(customer_id=customer_id, contact_id=row.contact_id)

@@ -2,13 +2,17 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.ledger import queries as ledger
 from postmeter.messaging.models import Batch, Message, Quote, QuoteItem, Receipt
+
+# What providers say of a number that does not exist or takes no texts (Twilio's, which the other adapters translate to).
+BAD_NUMBER = ("21211", "21614", "30005", "30006")
+ENDS_WITHIN = timedelta(days=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +236,19 @@ def waiting(*, customer_id: int) -> Waiting:
         [customer_id],
     )[0]
     return Waiting(*row)
+
+
+@scoped
+def bad_numbers(*, customer_id: int, actor: str, with_programs: bool, since: datetime) -> int:
+    """How many messages of this actor, and of programs if wanted, ended after then because of their number (S-076)."""
+    return int(
+        calls.value(
+            """SELECT count(*) FROM messaging_message WHERE customer_id = %s AND id >= db_id_at(%s) AND changed_at > %s
+                   AND state IN ('failed', 'undelivered') AND error_code = ANY (%s) AND provider <> 'sandbox'
+                   AND (created_by = %s OR %s AND created_by NOT LIKE 'member:%%')""",
+            [customer_id, since - ENDS_WITHIN, since, list(BAD_NUMBER), actor, with_programs],
+        )
+    )
 
 
 @scoped

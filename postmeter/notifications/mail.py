@@ -23,7 +23,7 @@ def send(*, customer_id: int, notice_id: int, now: datetime) -> bool:
         "words": said,
         "customer": customers.customer(customer_id=customer_id).name,
         "link": f"{settings.PUBLIC_URL}{said.path}",
-        "settings_link": f"{settings.PUBLIC_URL}/credit/alerts/",
+        "settings_link": f"{settings.PUBLIC_URL}{said.settings}",
     }
     message = EmailMultiAlternatives(
         subject=said.heading,

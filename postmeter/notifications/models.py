@@ -53,6 +53,7 @@ class Notice(CustomerRow):
             ("transfer", "Credit was transferred"),
             ("transfer_waits", "A transfer waits for a master"),
             ("transfer_declined", "A transfer was declined"),
+            ("news", "New messages, and errors"),
             ("webhook_disabled", "A webhook is told nothing any more"),
         ]
     )
@@ -66,3 +67,17 @@ class Notice(CustomerRow):
     class Meta:
         db_table = "notifications_notice"
         constraints = [models.UniqueConstraint(fields=["customer_id", "kind", "key"], name="notifications_notice_once")]
+
+
+class Subscription(CustomerRow):
+    """How often a member is mailed about messages: what came in, and what could not be delivered (S-079 … S-082)."""
+
+    member_id = models.BigIntegerField()
+    frequency = models.TextField(
+        choices=[("each", "At once"), ("hour", "Once an hour"), ("day", "Once a day"), ("never", "Never")]
+    )
+    told_at = models.DateTimeField()  # what came or failed later is news
+
+    class Meta:
+        db_table = "notifications_subscription"
+        constraints = [models.UniqueConstraint(fields=["customer_id", "member_id"], name="notifications_subscription_once")]

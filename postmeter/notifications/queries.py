@@ -42,8 +42,8 @@ def alerts(*, customer_id: int, wallet_id: int) -> list[Alert]:
 
 @scoped
 def notices(*, customer_id: int, before: int | None = None, at_most: int = 50) -> list[Notice]:
-    """What a customer was told, the newest first; `before` is the id of the last one seen."""
-    rows = Notice.objects.filter(customer_id=customer_id).order_by("-id")
+    """What a customer was told of its credit, the newest first; `before` is the id of the last one seen."""
+    rows = Notice.objects.filter(customer_id=customer_id).exclude(kind="news").order_by("-id")
     return list((rows.filter(id__lt=before) if before else rows)[:at_most])
 
 

@@ -5,7 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from postmeter.events import queries as events
-from postmeter.notifications import mail, operations, rounds
+from postmeter.notifications import mail, news, operations, rounds
 from postmeter.topups import queries as topups
 
 
@@ -29,6 +29,12 @@ def look_after_top_up(*, customer_id: int, event_id: int, **later: object) -> No
     event = events.event(customer_id=customer_id, event_id=event_id)
     found = topups.bought(customer_id=customer_id, top_up_id=event.subject_id)
     operations.look(customer_id=customer_id, wallet_id=found.top_up.wallet_id, now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
+def tell_of_message(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A text came in (S-061)."""
+    news.tell_at_once(customer_id=customer_id, now=timezone.now())
 
 
 @app.task(queue="mail", pass_context=False)

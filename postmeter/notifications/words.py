@@ -30,6 +30,7 @@ class Words:
     sentences: tuple[str, ...]
     action: str
     path: str
+    settings: str = "/credit/alerts/"  # where such mails are changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def title(notice: Notice, unit: str) -> str:
         "bill": f"A bill of {format_amount(int(str(facts.get('amount_micros', 0))), unit)}",
         "overdraft_stopped": "Nothing more is lent until your bill is paid",
         "suspended": "Sending is suspended",
+        "news": _news_title(facts),
         "webhook_disabled": "A webhook is told nothing any more",
         "reinstated": "Sending goes on",
         "request_decided": _decision_title(facts),
@@ -87,6 +89,13 @@ def title(notice: Notice, unit: str) -> str:
         "transfer_declined": f"Your transfer of {format_amount(int(str(facts.get('amount_micros', 0))), unit)} was declined",
         "promotion": f"{format_amount(int(str(facts.get('amount_micros', 0))), unit)} of promotional credit",
     }[notice.kind]
+
+
+def _news_title(facts: dict[str, object]) -> str:
+    new, errors = int(str(facts.get("new", 0))), int(str(facts.get("errors", 0)))
+    if not new:
+        return "A message could not be delivered" if errors == 1 else f"{errors:,} messages could not be delivered"
+    return "You have a new message" if new == 1 else f"You have {new:,} new messages"
 
 
 def _waiting_title(facts: dict[str, object]) -> str:
@@ -286,6 +295,19 @@ def _webhook_disabled(about: _About) -> Words:
     )
 
 
+def _news(about: _About) -> Words:
+    new, errors = int(about.notice.facts["new"]), int(about.notice.facts["errors"])
+    heard = "Somebody has written to you." if new == 1 else f"{new:,} messages have come in."
+    failed = (
+        "A message could not be delivered: its number does not exist or takes no texts."
+        if errors == 1
+        else f"{errors:,} messages could not be delivered: their numbers do not exist or take no texts."
+    )
+    sentences = (heard if new else "", failed if errors else "")
+    action, path = ("Open the inbox", "/inbox/") if new else ("See your messages", "/messages/")
+    return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), action, path, settings="/settings/me/")
+
+
 def _suspended(about: _About) -> Words:
     why = _SUSPENDED.get(str(about.notice.facts.get("reason")), "Your account manager suspended it.")
     sentences = (f"No new messages are accepted. {why}", "What was accepted before goes its way.")
@@ -373,6 +395,7 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "bill": _bill,
     "overdraft_stopped": _overdraft_stopped,
     "suspended": _suspended,
+    "news": _news,
     "webhook_disabled": _webhook_disabled,
     "reinstated": _reinstated,
     "request_decided": _request_decided,

@@ -12,6 +12,7 @@ from postmeter.events.models import Event
 from postmeter.invoicing import operations as invoicing
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput
+from postmeter.notifications import news
 from tests.cast import Cast, Clinic, at
 from tests.web.conftest import SignedIn
 from tests.web.test_records import words_of
@@ -129,3 +130,14 @@ def test_an_invoice_without_an_address_says_where_to_add_it(cast: Cast, signed_i
     assert f'<a href="{PAGE}">Add your address</a>' in browser.get(place[1]).content.decode()
     browser.post(PAGE, NEW)
     assert "Later ones say yours." in browser.get(place[1]).content.decode()
+
+
+def test_how_often_they_are_mailed_is_each_members_own(cast: Cast, signed_in: SignedIn) -> None:  # S-081 S-082
+    clinic = cast.clinic()
+    sender = cast.member(clinic, Role.SENDER)
+    page = signed_in(sender)
+    assert 'value="each"' in page.get("/settings/me/").content.decode()
+    assert "your own mails only" in page.post("/settings/me/", {"frequency": "day"}, follow=True).content.decode()
+    assert news.frequency(customer_id=clinic.id, member_id=sender.member_id) == "day"
+    assert news.frequency(customer_id=clinic.id, member_id=clinic.master.member_id) == "each"
+    assert page.post("/settings/me/", {"frequency": "yearly"}).status_code == 422
