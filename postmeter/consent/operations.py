@@ -1,15 +1,16 @@
-"""Every write about consent. An opt-out commits before anything else is answered (A-73)."""
+"""Every write about consent, each with its evidence. An opt-out commits before anything else is answered (A-73)."""
 
 from datetime import datetime
 
-from postmeter.consent.models import OptOut
+from postmeter.consent.models import Evidence, OptOut, Permission
+from postmeter.customers import bodies
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 
 
 @scoped
-def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: datetime, actor: str) -> bool:
+def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: datetime, actor: str, words: str = "") -> bool:
     """Never write to this address again on this channel. Says whether that is new."""
     added = calls.rows(
         """INSERT INTO consent_opt_out (customer_id, id, channel, address, source, at) VALUES (%s, next_id(), %s, %s, %s, %s)
@@ -17,6 +18,8 @@ def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: d
         [customer_id, channel, address, source, now],
     )
     if added:
+        _become(customer_id, channel, address, "withdrawn", now, only_if_known=True)
+        _keep(customer_id, channel, address, "withdrawn", words, source, actor, now)
         events.record(
             "consent.opted_out", customer_id=customer_id, subject_id=added[0][0], now=now, actor=actor, data={"channel": channel}
         )
@@ -24,11 +27,80 @@ def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: d
 
 
 @scoped
-def opt_in(*, customer_id: int, channel: str, address: str, now: datetime, actor: str) -> bool:
-    """Take an opt-out back, at the recipient's own word."""
+def opt_in(*, customer_id: int, channel: str, address: str, now: datetime, actor: str, words: str = "") -> bool:
+    """Take an opt-out back, at the recipient's own word, which is consent too."""
     removed, _ = OptOut.objects.filter(customer_id=customer_id, channel=channel, address=address).delete()
     if removed:
+        _become(customer_id, channel, address, "given", now)
+        _keep(customer_id, channel, address, "returned", words, "reply", actor, now)
         events.record(
             "consent.opted_in", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data={"channel": channel}
         )
     return bool(removed)
+
+
+@scoped
+def reserve(*, customer_id: int, channel: str, address: str, now: datetime) -> bool:
+    """Be the one who asks this address. False where somebody has asked, or is asking: nobody is asked twice."""
+    return bool(
+        calls.rows(
+            """INSERT INTO consent_permission (customer_id, id, channel, address, state, changed_at)
+               VALUES (%s, next_id(), %s, %s, 'asked', %s) ON CONFLICT (customer_id, channel, address) DO NOTHING RETURNING id""",
+            [customer_id, channel, address, now],
+        )
+    )
+
+
+@scoped
+def asked(*, customer_id: int, channel: str, address: str, words: str, now: datetime) -> None:
+    """The question was accepted, in these words."""
+    _keep(customer_id, channel, address, "asked", words, "opt-in message", "system", now)
+    events.record("consent.asked", customer_id=customer_id, subject_id=customer_id, now=now, data={"channel": channel})
+
+
+@scoped
+def not_asked(*, customer_id: int, channel: str, address: str) -> None:
+    """The question could not be accepted, so that it may be asked later."""
+    Permission.objects.filter(customer_id=customer_id, channel=channel, address=address, state="asked").delete()
+
+
+@scoped
+def give(*, customer_id: int, channel: str, address: str, source: str, words: str, now: datetime, actor: str) -> bool:
+    """They agree to be written to. An opt-out stays one: only START takes it back. Says whether that is new."""
+    changed = _become(customer_id, channel, address, "given", now)
+    if changed:
+        _keep(customer_id, channel, address, "given", words, source, actor, now)
+        data = {"channel": channel}
+        events.record("consent.given", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data=data)
+    return changed
+
+
+def _become(customer_id: int, channel: str, address: str, state: str, now: datetime, *, only_if_known: bool = False) -> bool:
+    if only_if_known:
+        rows = calls.rows(
+            """UPDATE consent_permission SET state = %s, changed_at = %s
+               WHERE customer_id = %s AND channel = %s AND address = %s AND state <> %s RETURNING id""",
+            [state, now, customer_id, channel, address, state],
+        )
+        return bool(rows)
+    rows = calls.rows(
+        """INSERT INTO consent_permission AS p (customer_id, id, channel, address, state, changed_at)
+           VALUES (%s, next_id(), %s, %s, %s, %s) ON CONFLICT (customer_id, channel, address)
+           DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at WHERE p.state <> excluded.state RETURNING id""",
+        [customer_id, channel, address, state, now],
+    )
+    return bool(rows)
+
+
+def _keep(customer_id: int, channel: str, address: str, said: str, words: str, source: str, actor: str, now: datetime) -> None:
+    Evidence.objects.create(
+        customer_id=customer_id,
+        id=calls.next_id(),
+        channel=channel,
+        address=address,
+        said=said,
+        words_sealed=bodies.seal(customer_id, words),
+        source=source,
+        actor=actor,
+        at=now,
+    )

@@ -16,6 +16,7 @@ class Wish(StrEnum):
     STOP = "stop"
     WRONG_NUMBER = "wrong_number"  # they are not who we think: never again, and somebody has to know (A-75)
     START = "start"
+    AGREE = "agree"  # to a question that is open; otherwise a yes is for people
     HELP = "help"
 
 
@@ -26,6 +27,7 @@ _FRENCH = "arret arreter arretez desabonner desabonnement desinscrire td"
 _TOGETHER = {"stop all", "opt out", "end all", "cancel all", "remove me", "no more", "darme de baja", "dar de baja", "no mas"}
 STOP_WORDS = frozenset(f"{_ENGLISH} {_SPANISH} {_FRENCH}".split()) | _TOGETHER | {"me desinscrire"}
 START_WORDS = frozenset({"start", "unstop", "optin", "opt in", "comenzar", "demarrer"})
+YES_WORDS = frozenset({"yes", "y", "yes please", "yeah", "yep", "ok", "okay", "sure", "agree", "i agree", "si", "oui", "daccord"})
 HELP_WORDS = frozenset({"help", "info", "ayuda", "aide", "aidez moi", "help me"})
 
 _ONLY_SPANISH = frozenset((_SPANISH + " comenzar ayuda baja mas mensajes numero equivocado quiero deseo envien gracias").split())
@@ -121,6 +123,12 @@ def wish(text: str) -> Wish | None:
     if _is(folded, HELP_WORDS) or _is(meant, HELP_WORDS):
         return Wish.HELP
     return None
+
+
+def agrees(text: str) -> bool:
+    """A plain yes: counts where somebody was asked and has not answered (A-66). STOP goes before it."""
+    folded = fold(text)
+    return wish(text) is None and (folded in YES_WORDS or " ".join(w for w in folded.split() if w not in _POLITE) in YES_WORDS)
 
 
 def says_cancel(text: str) -> bool:

@@ -281,6 +281,20 @@ def switch_quiet_hours(*, customer_id: int, kept: bool, now: datetime, actor: st
 
 
 @scoped
+def switch_opt_in(*, customer_id: int, wanted: bool, now: datetime, actor: str) -> None:
+    """Ask people before their first message (S-049), or write to whoever has not opted out."""
+    if Customer.objects.filter(id=customer_id).exclude(opt_in=wanted).update(opt_in=wanted):
+        events.record(
+            "customer.opt_in_switched",
+            customer_id=customer_id,
+            subject_id=customer_id,
+            now=now,
+            actor=actor,
+            data={"wanted": wanted},
+        )
+
+
+@scoped
 def suspend(*, customer_id: int, reason: str, now: datetime, actor: str) -> None:
     """Accept no new messages. What was accepted before goes its way."""
     Customer.objects.filter(id=customer_id).update(suspended_at=now)

@@ -18,6 +18,9 @@ _WORDS = {
     ("en", Wish.HELP): "{name}: For help write to {email}. Message and data rates may apply. Reply STOP to opt out.",
     ("es", Wish.HELP): "{name}: Para recibir ayuda escriba a {email}. Responda STOP para darse de baja.",
     ("fr", Wish.HELP): "{name}: Pour de l'aide, écrivez à {email}. Répondez STOP pour vous désabonner.",
+    ("en", Wish.AGREE): "{name}: Thank you. You will get our texts. Reply HELP for help, STOP to opt out.",
+    ("es", Wish.AGREE): "{name}: Gracias. Recibirá nuestros mensajes. Responda HELP para ayuda, STOP para darse de baja.",
+    ("fr", Wish.AGREE): "{name}: Merci. Vous recevrez nos messages. Répondez HELP pour de l'aide, STOP pour vous désabonner.",
     ("en", Wish.START): "{name}: You are opted in again. Reply HELP for help, STOP to opt out.",
     ("es", Wish.START): "{name}: Volvió a darse de alta. Responda HELP para ayuda, STOP para darse de baja.",
     ("fr", Wish.START): "{name}: Vous êtes réabonné. Répondez HELP pour de l'aide, STOP pour vous désabonner.",
@@ -28,6 +31,8 @@ _NOT_CANCELLED = {
     "es": "{name}: Se dio de baja. Su cita NO se canceló: comuníquese con nosotros. Responda START para volver.",
     "fr": "{name}: Vous êtes désabonné. Votre rendez-vous n'est PAS annulé: contactez-nous. START pour vous réabonner.",
 }
+# With the warning that belongs before anything about health goes by text (S-056).
+_ASK = "{name}: May we text you about visits and bills? Reply YES, or STOP to refuse. Texts are not encrypted. Rates may apply."
 _NAME_AT_MOST = 40  # so that it is one segment
 
 
@@ -36,4 +41,10 @@ def answer(wish: Wish, *, name: str, email: str, language: str = "en", stands: b
     asked = Wish.STOP if wish is Wish.WRONG_NUMBER else wish
     words = _NOT_CANCELLED[language] if stands and asked is Wish.STOP else _WORDS[language, asked]
     said = words.format(name=name[:_NAME_AT_MOST].rstrip(), email=email)
+    return sms.plainly(said) or said
+
+
+def question(*, name: str) -> str:
+    """What somebody is asked before the first message to them (S-052)."""
+    said = _ASK.format(name=name[:_NAME_AT_MOST].rstrip())
     return sms.plainly(said) or said

@@ -53,6 +53,8 @@ _REFUSALS = {
 _OURS = {
     "cancelled": "Somebody took it back.",
     "opted_out": "The recipient opted out before it went.",
+    "waits_for_consent": "The recipient was asked whether they want your messages and has not answered yet.",
+    "no_consent": "The recipient did not agree in time to get your messages.",
     "quiet_hours": "It was night, or too early or late in the day, where the recipient is.",
     "expired": "The time until which it was useful had passed.",
     "gave_up": "{provider} could not take it, however often we tried.",
@@ -138,8 +140,9 @@ def _with_provider(text: str, message: Message) -> str:
 
 
 def _why(trail: Trail, state: State) -> list[str]:
-    if state is State.QUEUED and any(receipt.status == "quiet_hours" for receipt in trail.receipts):
-        return [_OURS["quiet_hours"], "It waits for the morning there."]
+    waits = [receipt.status for receipt in trail.receipts if receipt.source == "us"]
+    if state is State.QUEUED and waits:
+        return [_OURS[waits[-1]]] + (["It waits for the morning there."] if waits[-1] == "quiet_hours" else [])
     if state not in MACHINE.finals or state is State.DELIVERED:
         return []
     message = trail.message

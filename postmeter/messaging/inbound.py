@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postmeter.consent import operations as consent
+from postmeter.consent import queries as consents
 from postmeter.consent import words
 from postmeter.consent.words import Wish
 from postmeter.contacts import operations as contacts
@@ -26,6 +27,7 @@ from postmeter.messaging.answers import CONFIRM_WITHIN, answer
 from postmeter.messaging.channels import sms
 from postmeter.messaging.inbox import Attention
 from postmeter.messaging.kinds import ANSWER
+from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.say import say
 from postmeter.messaging.providers import Received
 from postmeter.rating import queries as rating
@@ -109,9 +111,16 @@ class _Heard:
 def _hear(customer: Customer, word: Received, now: datetime) -> _Heard:
     text = word.body.replace("\x00", "")
     wish = words.wish(text)
+    if wish is None and words.agrees(text) and _is_asked(customer.id, word.sender):
+        wish = Wish.AGREE
     stands = wish is Wish.STOP and words.says_cancel(text) and _wrote(customer.id, word.sender, now - REMINDED_WITHIN)
     # A card number is never kept (promises.md 3.4).
     return _Heard(cards.mask(text), wish, words.language(text), stands)
+
+
+def _is_asked(customer_id: int, number: str) -> bool:
+    known = consents.permissions(customer_id=customer_id, channel="sms", addresses=[number]).get(number)
+    return known is not None and known.state == "asked"
 
 
 def _wrote(customer_id: int, number: str, since: datetime, kind: str | None = None) -> bool:
@@ -134,8 +143,14 @@ def _obey(customer: Customer, provider: str, word: Received, heard: _Heard, now:
         changed = consent.opt_out(
             customer_id=customer.id, channel="sms", address=address, source=source, now=now, actor="recipient"
         )
+    elif heard.wish is Wish.START and _is_asked(customer.id, address):
+        changed = _agree(customer.id, address, heard, now)
     elif heard.wish is Wish.START:
-        changed = consent.opt_in(customer_id=customer.id, channel="sms", address=address, now=now, actor="recipient")
+        changed = consent.opt_in(
+            customer_id=customer.id, channel="sms", address=address, now=now, actor="recipient", words=heard.text
+        )
+    elif heard.wish is Wish.AGREE:
+        changed = _agree(customer.id, address, heard, now)
     elif heard.wish is Wish.HELP:
         # Machines answer machines: a number is helped once an hour.
         changed = not _wrote(customer.id, word.sender, now - HELP_EVERY, kind=ANSWER)
@@ -155,6 +170,15 @@ def _obey(customer: Customer, provider: str, word: Received, heard: _Heard, now:
     if heard.stands:
         return Attention.MAY_CANCEL
     return Attention.REPLY if heard.wish is None else Attention.NONE
+
+
+def _agree(customer_id: int, address: str, heard: _Heard, now: datetime) -> bool:
+    """Their yes lets go what waited for it."""
+    new = consent.give(
+        customer_id=customer_id, channel="sms", address=address, source="reply", words=heard.text, now=now, actor="recipient"
+    )
+    asking.go_on(customer_id=customer_id, recipient=address, now=now)
+    return new
 
 
 @dataclass(frozen=True, slots=True)

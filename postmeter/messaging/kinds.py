@@ -19,7 +19,7 @@ class Kind:
     useful_for: timedelta | None = None
 
 
-AD_HOC, CODE, ANSWER = "ad_hoc", "code", "answer"
+AD_HOC, CODE, ANSWER, OPT_IN = "ad_hoc", "code", "answer", "opt_in"
 _ALL = (
     Kind(AD_HOC, "ad-hoc message"),
     Kind("reminder", "appointment reminder", waits=True),
@@ -29,7 +29,8 @@ _ALL = (
     Kind("form", "online form", waits=True, useful_for=timedelta(days=7)),
     Kind("contact", "message to a contact"),
     Kind(CODE, "one-time code or urgent message", day_only=False),  # of no use in the morning
+    Kind(OPT_IN, "question for consent"),  # ours, but paid for like any text
     Kind(ANSWER, "answer to STOP, HELP or START", day_only=False),  # ours: the one thing that may follow an opt-out
 )
 KINDS = {kind.name: kind for kind in _ALL}
-CHOSEN = tuple(name for name in KINDS if name != ANSWER)  # what a sender may say
+CHOSEN = tuple(name for name in KINDS if name not in (ANSWER, OPT_IN))  # what a sender may say

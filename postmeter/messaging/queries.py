@@ -252,6 +252,20 @@ def bad_numbers(*, customer_id: int, actor: str, with_programs: bool, since: dat
 
 
 @scoped
+def unanswered(*, customer_id: int, actor: str, with_programs: bool, since: datetime) -> int:
+    """The same, of those that ended because their recipient did not agree in time (S-077)."""
+    return int(
+        calls.value(
+            """SELECT count(*) FROM messaging_message m WHERE customer_id = %s AND id >= db_id_at(%s) AND changed_at > %s
+                   AND state = 'expired' AND (created_by = %s OR %s AND created_by NOT LIKE 'member:%%') AND EXISTS (
+                       SELECT 1 FROM messaging_receipt r WHERE r.customer_id = m.customer_id AND r.message_id = m.id
+                           AND r.source = 'us' AND r.status = 'no_consent')""",
+            [customer_id, since - ENDS_WITHIN, since, actor, with_programs],
+        )
+    )
+
+
+@scoped
 def held_by_day(*, customer_id: int, since: datetime, time_zone: str) -> dict[date, int]:
     """What is held for messages that are scheduled for later, by the day in this zone on which they go out; micro-units."""
     return dict(

@@ -65,8 +65,11 @@ def _tell(seat: Seat, due: set[str], now: datetime) -> Notice | None:
     new = inbox.news(customer_id=seat.customer_id, member_id=seat.member_id, since=since)
     oversees = bool(_OVERSEERS & set(seat.roles))
     actor = f"member:{seat.member_id}"
-    errors = queries.bad_numbers(customer_id=seat.customer_id, actor=actor, with_programs=oversees, since=since)
-    if not new and not errors:
+    errors, lapsed = (
+        count(customer_id=seat.customer_id, actor=actor, with_programs=oversees, since=since)
+        for count in (queries.bad_numbers, queries.unanswered)
+    )
+    if not new and not errors and not lapsed:
         return None
     row.told_at = now
     row.save(update_fields=["told_at"])
@@ -74,7 +77,7 @@ def _tell(seat: Seat, due: set[str], now: datetime) -> Notice | None:
         customer_id=seat.customer_id,
         kind="news",
         key=f"{seat.member_id}:{now:%Y-%m-%dT%H:%M:%S.%f}",
-        facts={"new": new, "errors": errors},
+        facts={"new": new, "errors": errors, "lapsed": lapsed},
         now=now,
         address=seat.email,
     )

@@ -92,7 +92,7 @@ def title(notice: Notice, unit: str) -> str:
 
 
 def _news_title(facts: dict[str, object]) -> str:
-    new, errors = int(str(facts.get("new", 0))), int(str(facts.get("errors", 0)))
+    new, errors = int(str(facts.get("new", 0))), int(str(facts.get("errors", 0))) + int(str(facts.get("lapsed", 0)))
     if not new:
         return "A message could not be delivered" if errors == 1 else f"{errors:,} messages could not be delivered"
     return "You have a new message" if new == 1 else f"You have {new:,} new messages"
@@ -303,7 +303,9 @@ def _news(about: _About) -> Words:
         if errors == 1
         else f"{errors:,} messages could not be delivered: their numbers do not exist or take no texts."
     )
-    sentences = (heard if new else "", failed if errors else "")
+    lapsed = int(about.notice.facts.get("lapsed", 0))
+    unanswered = f"{lapsed:,} message{'s' * (lapsed != 1)} ended because the recipient did not agree to get them in time."
+    sentences = (heard if new else "", failed if errors else "", unanswered if lapsed else "")
     action, path = ("Open the inbox", "/inbox/") if new else ("See your messages", "/messages/")
     return Words(title(about.notice, about.figures.wallet.unit), _said(sentences), action, path, settings="/settings/me/")
 

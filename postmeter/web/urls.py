@@ -108,6 +108,7 @@ urlpatterns += [  # settings
     path("settings/me/", details.details, name="details"),
     path("settings/invoices/", settings.billing_details, name="billing-details"),
     path("settings/messaging/", settings.messaging, name="messaging-settings"),
+    path("settings/messaging/consent.csv", settings.consent_csv, name="consent-csv"),
     path("settings/keys/", keys.keys, name="keys"),
     path("settings/keys/new/", keys.create_key, name="key-new"),
     path("settings/keys/<KE:key_id>/rotate/", keys.rotate_key, name="key-rotate"),

@@ -1,5 +1,6 @@
 """Quiet hours on the pages: the switch, and what a list says of those who sleep."""
 
+from postmeter.consent import operations as consent
 from postmeter.customers import operations as customers
 from postmeter.customers.models import Role
 from postmeter.messaging import night
@@ -25,3 +26,18 @@ def test_the_page_says_how_many_sleep_and_the_switch_is_theirs(cast: Cast, signe
     assert "Messages go out at any time" in off and "Texts go out at any time" in off
     assert night.asleep(customer_id=harbour.id, quote_id=made.id, now=NIGHT) == 0
     assert signed_in(cast.member(harbour, Role.SENDER)).post(PAGE, {"quiet": "1"}).status_code == 403
+
+
+def test_opt_in_is_a_switch_and_its_proof_can_be_downloaded(cast: Cast, signed_in: SignedIn) -> None:  # S-049 A-72
+    harbour, rival = cast.clinic(), cast.clinic(name="Rival Physio")
+    browser = signed_in(harbour.master)
+    assert "May we text you" in words_of(browser.get(PAGE).content.decode())
+    on = browser.post(PAGE, {"opt_in": "1"}, follow=True).content.decode()
+    assert "asked before their first message" in on and "Ask nobody" in on
+    consent.give(
+        customer_id=harbour.id, channel="sms", address=EAST, source="form", words="=cmd()", now=at(), actor=harbour.actor
+    )
+    sheet = b"".join(browser.get(PAGE + "consent.csv")).decode()
+    assert EAST in sheet and "Agreed" in sheet and ",=cmd" not in sheet
+    assert EAST not in b"".join(signed_in(rival.master).get(PAGE + "consent.csv")).decode()
+    assert signed_in(cast.member(harbour, Role.SENDER)).post(PAGE, {"opt_in": "0"}).status_code == 403

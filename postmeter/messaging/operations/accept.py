@@ -22,7 +22,7 @@ from postmeter.kit.crash import crash_point
 from postmeter.kit.phone import is_costly, looks_e164
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
 from postmeter.messaging.channels import sms
-from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS
+from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS, OPT_IN
 from postmeter.messaging.models import Batch
 from postmeter.rating import queries as rating
 from postmeter.rating.price import price
@@ -492,7 +492,7 @@ def _refuse_problems(submission: Submission, priced: Priced) -> None:
 
 def _decide_class(submission: Submission, now: datetime) -> None:
     """Fill in what its kind says of waiting for credit (A-43, A-44). Raises BadInput."""
-    if submission.kind not in CHOSEN:
+    if submission.kind not in CHOSEN and submission.kind != OPT_IN:
         raise BadInput("There is no such kind of message.", field="kind", remedy=f"Choose one of: {', '.join(CHOSEN)}.")
     kind = KINDS[submission.kind]
     if submission.wait is None:

@@ -12,7 +12,8 @@ from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
 from postmeter.messaging.kinds import ANSWER
-from postmeter.messaging.night import night
+from postmeter.messaging.night import Night, night
+from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
@@ -54,42 +55,26 @@ def customers_with_work() -> list[int]:
 def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     """Take up to `at_most` queued messages for sending.
 
-    What lapsed or opted out meanwhile ends here, released; what it is too early or too late in the day for waits for its morning.
+    What lapsed or opted out meanwhile ends here, released; what it is too early or too late in the day for waits for its morning,
+    and what nobody has agreed to get waits for their answer.
     """
-    found = calls.rows(
-        """SELECT id, recipient, channel, useful_until, kind, provider FROM messaging_message
-           WHERE customer_id = %s AND state = 'queued' AND due_at <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
-        [customer_id, now, at_most],
-    )
+    found = [
+        _Due(*row)
+        for row in calls.rows(
+            """SELECT id, sender, recipient, channel, useful_until, kind, provider, created_by FROM messaging_message
+               WHERE customer_id = %s AND state = 'queued' AND due_at <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
+            [customer_id, now, at_most],
+        )
+    ]
     if not found:
         return []
-    out = {
-        (row[0], row[1])
-        for row in calls.rows(
-            "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%b)",
-            [customer_id, [r[1] for r in found]],
-        )
-    }
-    by_day = night(customer_id=customer_id, now=now)
-    ended: list[Fact] = []
-    later: list[tuple[int, datetime]] = []
-    ids: list[int] = []
-    for id_, recipient, channel, useful_until, kind, provider in found:
-        opens = now if provider == "sandbox" else by_day.opens_at(recipient, channel, kind)
-        if useful_until is not None and useful_until <= now:
-            ended.append(Fact(id_, "us", "", State.EXPIRED, status="expired", refused=True))
-        elif (channel, recipient) in out and kind != ANSWER:
-            ended.append(Fact(id_, "us", "", State.CANCELLED, status="opted_out", refused=True))
-        elif useful_until is not None and useful_until <= opens:
-            ended.append(Fact(id_, "us", "", State.EXPIRED, status="quiet_hours", refused=True))
-        elif opens > now:
-            later.append((id_, opens))
-        else:
-            ids.append(id_)
-    if later:
-        _wait_for_day(customer_id, later, now)
+    rules = _rules(customer_id, found, now)
+    fates = [(due, rules.fate_of(due)) for due in found]
+    _put_off(customer_id, [(due, fate) for due, fate in fates if fate.until], now)
+    ended = [Fact(due.id, "us", "", fate.ends, status=fate.why, refused=True) for due, fate in fates if fate.ends is not None]
     if ended:
         record(customer_id=customer_id, facts=ended, now=now)
+    ids = [due.id for due, fate in fates if fate is GOES]
     if not ids:
         return []
     claimed = calls.rows(
@@ -105,15 +90,86 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     ]
 
 
-def _wait_for_day(customer_id: int, later: Sequence[tuple[int, datetime]], now: datetime) -> None:
-    """Put off what would come in the night; its price stays on hold, and its trail says why it waits (A-55)."""
-    facts = [Fact(id_, "us", "", State.QUEUED, status="quiet_hours") for id_, _ in later]
-    record(customer_id=customer_id, facts=facts, now=now)
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A queued message whose time has come."""
+
+    id: int
+    sender: str
+    recipient: str
+    channel: str
+    useful_until: datetime | None
+    kind: str
+    provider: str
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What becomes of it now: it goes, ends in a state, or is looked at again; `why` stands in its trail."""
+
+    ends: State | None = None
+    why: str = ""
+    until: datetime | None = None
+
+
+GOES = _Fate()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What is asked of each message once more before it goes, all of it read in the claim's transaction."""
+
+    out: frozenset[tuple[str, str]]
+    by_day: Night
+    gate: asking.Gate
+    now: datetime
+
+    def fate_of(self, due: _Due) -> _Fate:
+        ends = due.useful_until
+        if ends is not None and ends <= self.now:
+            return _Fate(State.EXPIRED, "expired")
+        if (due.channel, due.recipient) in self.out and due.kind != ANSWER:
+            return _Fate(State.CANCELLED, "opted_out")
+        if due.provider == "sandbox":
+            return GOES
+        opens = self.by_day.opens_at(due.recipient, due.channel, due.kind)
+        if ends is not None and ends <= opens:
+            return _Fate(State.EXPIRED, "quiet_hours")
+        if opens > self.now:
+            return _Fate(until=opens, why="quiet_hours")
+        if self.gate.holds(due.recipient, due.channel, due.kind):
+            again = self.gate.looks_again(due.recipient, ends, self.now)
+            return _Fate(until=again, why="waits_for_consent") if again else _Fate(State.EXPIRED, "no_consent")
+        return GOES
+
+
+def _rules(customer_id: int, found: Sequence[_Due], now: datetime) -> _Rules:
+    addresses = [due.recipient for due in found]
+    out = calls.rows(
+        "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%b)", [customer_id, addresses]
+    )
+    return _Rules(
+        frozenset((channel, address) for channel, address in out),
+        night(customer_id=customer_id, now=now),
+        asking.gate(customer_id=customer_id, addresses=addresses),
+        now,
+    )
+
+
+def _put_off(customer_id: int, later: Sequence[tuple[_Due, _Fate]], now: datetime) -> None:
+    """Look at these again: its price stays on hold, and its trail says what it waits for. Whose consent is missing is asked."""
+    if not later:
+        return
+    record(customer_id=customer_id, facts=[Fact(due.id, "us", "", State.QUEUED, status=fate.why) for due, fate in later], now=now)
     calls.rows(
         """UPDATE messaging_message m SET due_at = u.at, changed_at = %s FROM unnest(%b::bigint[], %b::timestamptz[]) AS u(id, at)
            WHERE m.customer_id = %s AND m.id = u.id""",
-        [now, [id_ for id_, _ in later], [at for _, at in later], customer_id],
+        [now, [due.id for due, _ in later], [fate.until for _, fate in later], customer_id],
     )
+    silent = [(due.recipient, due.sender, due.created_by) for due, fate in later if fate.why == "waits_for_consent"]
+    if silent:
+        asking.ask(customer_id=customer_id, waiting=silent, now=now)
 
 
 @scoped

@@ -1,19 +1,25 @@
 """The customer's settings: what invoices call it; the sender's number and messaging on or off, with the way to credit (S-010)."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.http import require_GET
 
+from postmeter.consent import queries as consent
 from postmeter.customers import operations, permissions
 from postmeter.customers.operations import ADDRESS_AT_MOST, NAME_AT_MOST, TAX_ID_AT_MOST
+from postmeter.kit import csv
 from postmeter.kit.phone import countries
 from postmeter.kit.refusals import Refusal
+from postmeter.messaging.answers import question
 from postmeter.web import context, session
+from postmeter.web.downloads import csv_download
 from postmeter.web.forms import add_refusal
 from postmeter.web.session import MemberRequest, member_page
 
@@ -63,11 +69,13 @@ def billing_details(request: MemberRequest) -> HttpResponse:
 
 @member_page(permission=permissions.READ_BALANCE)
 def messaging(request: MemberRequest) -> HttpResponse:
-    """GET /settings/messaging/. POST enabled=1 or 0: turns messaging on or off; quiet=1 or 0: quiet hours."""
+    """GET /settings/messaging/. POST enabled=1 or 0: turns messaging on or off; quiet, opt_in: these switches."""
     if request.method == "POST":
         session.require(request.seat, permissions.MANAGE_MEMBERS)
         if "quiet" in request.POST:
             return _switch_quiet_hours(request)
+        if "opt_in" in request.POST:
+            return _switch_opt_in(request)
         enabled = request.POST.get("enabled") == "1"
         operations.switch_messaging(
             customer_id=request.seat.customer_id, enabled=enabled, now=timezone.now(), actor=request.actor
@@ -77,6 +85,7 @@ def messaging(request: MemberRequest) -> HttpResponse:
     shown = {
         "shown": context.figures_of(request.seat),
         "may_switch": permissions.MANAGE_MEMBERS in request.seat.permissions,
+        "question": question(name=request.customer.name),
     }
     return render(request, "web/messaging_settings.html", shown)
 
@@ -86,3 +95,28 @@ def _switch_quiet_hours(request: MemberRequest) -> HttpResponse:
     operations.switch_quiet_hours(customer_id=request.seat.customer_id, kept=kept, now=timezone.now(), actor=request.actor)
     messages.success(request, "Quiet hours are kept." if kept else "Messages go out at any time of the day.")
     return redirect("messaging-settings")
+
+
+def _switch_opt_in(request: MemberRequest) -> HttpResponse:
+    wanted = request.POST["opt_in"] == "1"
+    operations.switch_opt_in(customer_id=request.seat.customer_id, wanted=wanted, now=timezone.now(), actor=request.actor)
+    messages.success(request, "People are asked before their first message." if wanted else "Nobody is asked any more.")
+    return redirect("messaging-settings")
+
+
+@require_GET
+@member_page(permission=permissions.READ_MESSAGES)
+def consent_csv(request: MemberRequest) -> HttpResponseBase:
+    """GET: the proof of consent, everything that was asked and answered, as CSV."""
+    customer_id, zone = request.seat.customer_id, timezone.get_current_timezone()
+
+    def rows() -> Iterator[Sequence[csv.Cell]]:
+        after = 0
+        while found := consent.evidence(customer_id=customer_id, after=after, at_most=1_000):
+            for row in found:
+                at = f"{row.at.astimezone(zone):%Y-%m-%d %H:%M:%S%z}"
+                yield [at, row.channel, row.address, row.purpose, row.get_said_display(), row.words, row.source, row.actor]
+            after = found[-1].id
+
+    headers = [f"When ({zone})", "Channel", "Address", "Purpose", "What", "Words", "Source", "By"]
+    return csv_download(request, "consent.csv", headers, rows())

@@ -1,0 +1,84 @@
+"""Opt-in: whoever has not agreed is asked just before their first message, which waits for the answer and ends without one (S-049 … S-054).
+
+Fax is exempt (S-051), and so are our own answers.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from postmeter.consent import operations as consent
+from postmeter.consent import queries
+from postmeter.consent.models import Permission
+from postmeter.customers import queries as customers
+from postmeter.db import calls
+from postmeter.db.scope import scoped
+from postmeter.kit.refusals import Refusal
+from postmeter.messaging.answers import question
+from postmeter.messaging.kinds import ANSWER, CODE, OPT_IN
+from postmeter.messaging.operations.accept import Submission, submit
+
+ANSWER_WITHIN = timedelta(hours=48)
+AGAIN_AFTER = timedelta(hours=1)  # how soon a message that waits is looked at again when nobody answers
+ASKED_ON = frozenset({"sms", "mms", "voice"})
+EXEMPT = frozenset({ANSWER, OPT_IN, CODE})  # whoever wants a code has asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What is known of some recipients' consent; `is_shut` is False for a customer that asks nobody."""
+
+    is_shut: bool
+    known: Mapping[str, Permission]
+
+    def holds(self, recipient: str, channel: str, kind: str) -> bool:
+        """Whether a message must wait for its recipient's answer."""
+        known = self.known.get(recipient)
+        return self.is_shut and channel in ASKED_ON and kind not in EXEMPT and (known is None or known.state != "given")
+
+    def looks_again(self, recipient: str, useful_until: datetime | None, now: datetime) -> datetime | None:
+        """When a message that is held is looked at again; None when nobody has answered in time. They are asked once (A-71)."""
+        known = self.known.get(recipient)
+        ends = [moment for moment in (useful_until, known and known.changed_at + ANSWER_WITHIN) if moment]
+        if ends and min(ends) <= now:
+            return None
+        return min([now + AGAIN_AFTER, *ends])
+
+
+@scoped
+def gate(*, customer_id: int, addresses: Collection[str]) -> Gate:
+    if not customers.customer(customer_id=customer_id).opt_in:
+        return Gate(False, {})
+    return Gate(True, queries.permissions(customer_id=customer_id, channel="sms", addresses=addresses))
+
+
+@scoped
+def ask(*, customer_id: int, waiting: Iterable[tuple[str, str, str]], now: datetime) -> None:
+    """Ask each (recipient, our number, who sends) once. What credit does not cover is asked when there is some: no answer is lost."""
+    words = question(name=customers.customer(customer_id=customer_id).name)
+    silent = {recipient: (sender, actor) for recipient, sender, actor in waiting}
+    # All are reserved before the first costs anything, in one order: two workers that ask the same people never wait for each other.
+    mine = [to for to in sorted(silent) if consent.reserve(customer_id=customer_id, channel="sms", address=to, now=now)]
+    for recipient in mine:
+        sender, actor = silent[recipient]
+        try:
+            submit(Submission(customer_id, [recipient], [words], actor, kind=OPT_IN, sender=sender), now=now)
+        except Refusal:
+            consent.not_asked(customer_id=customer_id, channel="sms", address=recipient)
+        else:
+            consent.asked(customer_id=customer_id, channel="sms", address=recipient, words=words, now=now)
+
+
+@scoped
+def go_on(*, customer_id: int, recipient: str, now: datetime) -> int:
+    """They agreed: what waited for that goes out now. Returns how many messages."""
+    return len(
+        calls.rows(
+            """UPDATE messaging_message m SET due_at = %s, changed_at = %s
+               WHERE m.customer_id = %s AND m.recipient = %s AND m.state = 'queued' AND m.due_at > %s AND EXISTS (
+                   SELECT 1 FROM messaging_receipt r WHERE r.customer_id = m.customer_id AND r.message_id = m.id
+                       AND r.source = 'us' AND r.status = 'waits_for_consent')
+               RETURNING m.id""",
+            [now, now, customer_id, recipient, now],
+        )
+    )
