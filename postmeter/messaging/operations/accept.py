@@ -21,6 +21,7 @@ from postmeter.db import calls, scope
 from postmeter.kit.crash import crash_point
 from postmeter.kit.phone import is_costly, looks_e164
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
+from postmeter.messaging import lint
 from postmeter.messaging.channels import sms
 from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS, OPT_IN
 from postmeter.messaging.models import Batch
@@ -220,6 +221,7 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
                 )
             measured = known.get(body)
             if measured is None:
+                lint.check(body)
                 found, n = count(body)
                 measured = known[body] = (str(found), n)
             encoding, segments = measured

@@ -14,6 +14,7 @@ from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.phone import normalize
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
+from postmeter.messaging import lint
 from postmeter.messaging.channels import sms
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations.accept import LIST_AT_MOST, Accepted, Payer, Priced, Submission, payer, submit
@@ -209,6 +210,7 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
 
 
 def _price(item: QuoteItem, who: Payer, body: str) -> None:
+    lint.check(body)
     measured = sms.measure(body)
     rate = who.prices.table.find(item.recipient)
     if rate is None:

@@ -19,7 +19,7 @@ from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.kit import csv
 from postmeter.kit.money import decimal_string, from_minor
 from postmeter.kit.refusals import BadInput, NotCovered, Refusal
-from postmeter.messaging import night, queries
+from postmeter.messaging import lint, night, queries
 from postmeter.messaging.channels import sms
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations import quote as quotes
@@ -105,6 +105,7 @@ def compose(request: MemberRequest) -> HttpResponse:
 def _quote_typed(request: MemberRequest, form: ComposeForm, told: "Preview") -> Quote:
     """The quote for what was typed. What nobody could get is said here, beside its field, and not on a quote of nothing."""
     sms.measure(form.body())
+    lint.check(form.body())
     if told.excluded and not told.recipients:
         raise BadInput(f"{told.excluded[0].excluded_text}", field="to")
     wanted = [Wanted(number, form.body()) for number in form.numbers()]
@@ -160,6 +161,7 @@ def preview_of(request: MemberRequest, wanted: Sequence[Wanted], text: str) -> P
     if not text.strip():
         return Preview(None, None, (), ())
     try:
+        lint.check(text)
         measured = sms.measure(text)
         items = quotes.preview(customer_id=request.seat.customer_id, actor=request.actor, wanted=wanted, now=timezone.now())
     except Refusal as refusal:
