@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from postmeter.customers import queries as customers
+from postmeter.customers.queries import every_customer
 from postmeter.db import calls, scope
 from postmeter.ledger import queries as ledger
 from postmeter.messaging import queries as messaging
@@ -53,7 +53,7 @@ def verify_all(progress: Callable[[int, int], None] | None = None) -> Report:
             for name, statement in checks.items()
         ]
     )
-    customer_ids = customers.every_customer()
+    customer_ids = every_customer()
     for position, customer_id in enumerate(customer_ids):
         with scope.snapshot(customer_id):
             for check in report.checks:
