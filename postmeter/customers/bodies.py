@@ -47,9 +47,14 @@ def seal(customer_id: int, text: str) -> str:
 
 
 def seal_all(customer_id: int, texts: Iterable[str]) -> list[str]:
+    """Texts of one list: one that stands in it twice is sealed once, for that they are equal is no secret of a list."""
     ring = _ring(customer_id)
     newest = ring.ciphers[ring.newest]
-    return [sealing.seal(text, key_id=ring.newest, with_=newest, whose=customer_id) for text in texts]
+    kept: dict[str, str] = {}
+    for text in (texts := list(texts)):
+        if text not in kept:
+            kept[text] = sealing.seal(text, key_id=ring.newest, with_=newest, whose=customer_id)
+    return [kept[text] for text in texts]
 
 
 def unseal(customer_id: int, sealed: str) -> str:

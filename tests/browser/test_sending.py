@@ -181,7 +181,7 @@ def test_every_page_is_readable_by_everybody_and_fits(
         page.wait_for_load_state()
     expect(page.get_by_text(re.compile("All done|receipts are coming in"))).to_be_visible(timeout=SOON)
     look()
-    for address in ("/", "/messages/", "/messages/?state=expired"):
+    for address in ("/", "/messages/", "/messages/?state=expired", "/inbox/"):
         page.goto(address)
         look()
     page.goto("/messages/")
