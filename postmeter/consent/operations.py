@@ -1,5 +1,6 @@
 """Every write about consent, each with its evidence. An opt-out commits before anything else is answered (A-73)."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from postmeter.consent.models import Evidence, OptOut, Permission
@@ -19,7 +20,7 @@ def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: d
     )
     if added:
         _become(customer_id, channel, address, "withdrawn", now, only_if_known=True)
-        _keep(customer_id, channel, address, "withdrawn", words, source, actor, now)
+        _keep(customer_id, channel, [address], "withdrawn", words, source, actor, now)
         events.record(
             "consent.opted_out", customer_id=customer_id, subject_id=added[0][0], now=now, actor=actor, data={"channel": channel}
         )
@@ -32,7 +33,7 @@ def opt_in(*, customer_id: int, channel: str, address: str, now: datetime, actor
     removed, _ = OptOut.objects.filter(customer_id=customer_id, channel=channel, address=address).delete()
     if removed:
         _become(customer_id, channel, address, "given", now)
-        _keep(customer_id, channel, address, "returned", words, "reply", actor, now)
+        _keep(customer_id, channel, [address], "returned", words, "reply", actor, now)
         events.record(
             "consent.opted_in", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data={"channel": channel}
         )
@@ -40,28 +41,30 @@ def opt_in(*, customer_id: int, channel: str, address: str, now: datetime, actor
 
 
 @scoped
-def reserve(*, customer_id: int, channel: str, address: str, now: datetime) -> bool:
-    """Be the one who asks this address. False where somebody has asked, or is asking: nobody is asked twice."""
-    return bool(
-        calls.rows(
-            """INSERT INTO consent_permission (customer_id, id, channel, address, state, changed_at)
-               VALUES (%s, next_id(), %s, %s, 'asked', %s) ON CONFLICT (customer_id, channel, address) DO NOTHING RETURNING id""",
-            [customer_id, channel, address, now],
-        )
+def reserve(*, customer_id: int, channel: str, addresses: Collection[str], now: datetime) -> list[str]:
+    """Be the one who asks these addresses; returns those that nobody has asked or is asking. Always in the same order."""
+    rows = calls.rows(
+        """INSERT INTO consent_permission (customer_id, id, channel, address, state, changed_at)
+           SELECT %s, next_id(), %s, a, 'asked', %s FROM unnest(%s::text[]) a ORDER BY a
+           ON CONFLICT (customer_id, channel, address) DO NOTHING RETURNING address""",
+        [customer_id, channel, now, sorted(addresses)],
     )
+    return [row[0] for row in rows]
 
 
 @scoped
-def asked(*, customer_id: int, channel: str, address: str, words: str, now: datetime) -> None:
-    """The question was accepted, in these words."""
-    _keep(customer_id, channel, address, "asked", words, "opt-in message", "system", now)
-    events.record("consent.asked", customer_id=customer_id, subject_id=customer_id, now=now, data={"channel": channel})
+def asked(*, customer_id: int, channel: str, addresses: Collection[str], words: str, now: datetime) -> None:
+    """The question to them was accepted, in these words."""
+    if addresses:
+        _keep(customer_id, channel, addresses, "asked", words, "opt-in message", "system", now)
+        data = {"channel": channel, "count": len(addresses)}
+        events.record("consent.asked", customer_id=customer_id, subject_id=customer_id, now=now, data=data)
 
 
 @scoped
-def not_asked(*, customer_id: int, channel: str, address: str) -> None:
+def not_asked(*, customer_id: int, channel: str, addresses: Collection[str]) -> None:
     """The question could not be accepted, so that it may be asked later."""
-    Permission.objects.filter(customer_id=customer_id, channel=channel, address=address, state="asked").delete()
+    Permission.objects.filter(customer_id=customer_id, channel=channel, address__in=list(addresses), state="asked").delete()
 
 
 @scoped
@@ -69,7 +72,7 @@ def give(*, customer_id: int, channel: str, address: str, source: str, words: st
     """They agree to be written to. An opt-out stays one: only START takes it back. Says whether that is new."""
     changed = _become(customer_id, channel, address, "given", now)
     if changed:
-        _keep(customer_id, channel, address, "given", words, source, actor, now)
+        _keep(customer_id, channel, [address], "given", words, source, actor, now)
         data = {"channel": channel}
         events.record("consent.given", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data=data)
     return changed
@@ -92,15 +95,21 @@ def _become(customer_id: int, channel: str, address: str, state: str, now: datet
     return bool(rows)
 
 
-def _keep(customer_id: int, channel: str, address: str, said: str, words: str, source: str, actor: str, now: datetime) -> None:
-    Evidence.objects.create(
-        customer_id=customer_id,
-        id=calls.next_id(),
-        channel=channel,
-        address=address,
-        said=said,
-        words_sealed=bodies.seal(customer_id, words),
-        source=source,
-        actor=actor,
-        at=now,
+def _keep(
+    customer_id: int, channel: str, addresses: Collection[str], said: str, words: str, source: str, actor: str, now: datetime
+) -> None:
+    sealed = bodies.seal(customer_id, words)
+    Evidence.objects.bulk_create(
+        Evidence(
+            customer_id=customer_id,
+            id=id_,
+            channel=channel,
+            address=address,
+            said=said,
+            words_sealed=sealed,
+            source=source,
+            actor=actor,
+            at=now,
+        )
+        for id_, address in zip(calls.next_ids(len(addresses)), addresses, strict=True)
     )

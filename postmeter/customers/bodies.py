@@ -4,10 +4,12 @@ A customer's keys are kept under the install's (`POSTMETER_BODY_KEYS`). Removing
 backups too.
 """
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
@@ -19,8 +21,15 @@ from postmeter.events import operations as events
 from postmeter.kit import sealing
 from postmeter.kit.refusals import Conflict
 
-GONE = "[This text cannot be read any more: its key was removed.]"
+log = logging.getLogger("postmeter.bodies")
+GONE = "[This text cannot be read any more.]"
 KEPT_SECONDS = 60.0  # how long a process may go on sealing with a key that has a successor
+
+
+class Row(Protocol):
+    """What a row with sealed texts has."""
+
+    customer_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ def seal_all(customer_id: int, texts: Iterable[str]) -> list[str]:
 
 
 def unseal(customer_id: int, sealed: str) -> str:
-    """The text; what was never sealed stays, and what has lost its key says so."""
+    """The text; what was never sealed stays, and what nobody can read any more says so."""
     key_id = sealing.key_id_of(sealed)
     if key_id is None:
         return sealed
@@ -66,17 +75,23 @@ def unseal(customer_id: int, sealed: str) -> str:
     if key_id not in ring.ciphers:
         ring = _read(customer_id)
     found = ring.ciphers.get(key_id)
-    return sealing.unseal(sealed, with_=found, whose=customer_id) if found else GONE
+    if found is None:
+        return GONE
+    try:
+        return sealing.unseal(sealed, with_=found, whose=customer_id)
+    except (sealing.Unreadable, ValueError):
+        log.error("a text of customer %s does not fit its seal", customer_id)
+        return GONE
 
 
 def sealed(field: str) -> property:
     """A model's text that the column of `field` keeps sealed."""
 
-    def read(row: object) -> str:
-        return unseal(row.customer_id, getattr(row, field))  # type: ignore[attr-defined]
+    def read(row: Row) -> str:
+        return unseal(row.customer_id, getattr(row, field))
 
-    def write(row: object, text: str) -> None:
-        setattr(row, field, seal(row.customer_id, text))  # type: ignore[attr-defined]
+    def write(row: Row, text: str) -> None:
+        setattr(row, field, seal(row.customer_id, text))
 
     return property(read, write)
 

@@ -124,8 +124,15 @@ class Dispatcher:
             if room <= 0 or self._stopping:
                 break
             share = min(self._share, room)
-            messages = await self._claim(customer_id, share)
             self._last_served = customer_id
+            try:
+                messages = await self._claim(customer_id, share)
+            except DATABASE_AWAY:
+                raise
+            except Exception:
+                log.exception("messages of customer %s cannot be claimed; the others' go on", customer_id)
+                await asyncio.sleep(AWAY_SECONDS)
+                continue
             crash_point("messaging.claimed")
             urls = receipt_urls(customer_id, [(message.id, message.provider) for message in messages])
             for pair in zip(messages, urls, strict=True):

@@ -54,6 +54,7 @@ _OURS = {
     "cancelled": "Somebody took it back.",
     "opted_out": "The recipient opted out before it went.",
     "waits_for_consent": "The recipient was asked whether they want your messages and has not answered yet.",
+    "unreadable": "Its text cannot be read any more, so nothing was sent.",
     "no_consent": "The recipient did not agree in time to get your messages.",
     "quiet_hours": "It was night, or too early or late in the day, where the recipient is.",
     "expired": "The time until which it was useful had passed.",

@@ -84,9 +84,10 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
         attention = _obey(customer, provider, word, heard, now)
         inbox.came_in(customer_id=customer_id, thread_id=thread_id, attention=attention, now=now)
         if cost:
-            wallet_operations.use(
+            wallet_operations.take(
                 customer_id=customer_id,
                 wallet=cost.wallet,
+                target_id=wallet_operations.accounts(customer_id=customer_id, wallet=cost.wallet).usage,
                 amount_micros=cost.micros,
                 code=CODE,
                 ref_id=new[0][0],

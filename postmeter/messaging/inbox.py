@@ -38,7 +38,6 @@ class Line:
     at: datetime
     mine: bool
     body: str
-    channel: str
     message: Message | None = None
     received: Inbound | None = None
 
@@ -143,8 +142,8 @@ def lines(*, customer_id: int, conversation: Conversation) -> list[Line]:
     sent = Message.objects.filter(customer_id=customer_id, recipient__in=conversation.person.phones).order_by("-id")[
         :SHOWN_AT_MOST
     ]
-    found = [Line(row.at, False, row.body, row.channel, received=row) for row in received]
-    found += [Line(row.created_at, True, row.body, row.channel, message=row) for row in sent]
+    found = [Line(row.at, False, row.body, received=row) for row in received]
+    found += [Line(row.created_at, True, row.body, message=row) for row in sent]
     return sorted(found, key=lambda line: line.at)
 
 

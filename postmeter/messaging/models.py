@@ -80,13 +80,17 @@ class Thread(CustomerRow):
     contact_id = models.BigIntegerField()
     last_at = models.DateTimeField()  # of what came in, or was written by hand
     unread = models.IntegerField(default=0)
-    attention = models.TextField(blank=True, default="")  # a word of `inbox.ATTENTION`, or nothing
+    attention = models.TextField(blank=True, default="")  # a word of `inbox.Attention`, or nothing
     assigned_to = models.BigIntegerField(null=True)  # a member
 
     class Meta:
         db_table = "messaging_thread"
         constraints = [models.UniqueConstraint(fields=["customer_id", "contact_id"], name="messaging_thread_once")]
-        indexes = [models.Index(fields=["customer_id", "-last_at"], name="messaging_thread_last")]
+        indexes = [
+            models.Index(fields=["customer_id", "-last_at"], name="messaging_thread_last"),
+            # Every page shows how many there are.
+            models.Index(fields=["customer_id"], condition=models.Q(unread__gt=0), name="messaging_thread_unread"),
+        ]
 
 
 class Inbound(CustomerRow):

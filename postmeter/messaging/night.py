@@ -5,6 +5,7 @@ from datetime import datetime
 
 from postmeter.consent import quiet
 from postmeter.customers import queries as customers
+from postmeter.customers.models import Customer
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.messaging.kinds import AD_HOC, KINDS
@@ -26,16 +27,14 @@ class Night:
         return quiet.opens_at(recipient, self.now, home=self.home)
 
 
-@scoped
-def night(*, customer_id: int, now: datetime) -> Night:
-    customer = customers.customer(customer_id=customer_id)
+def night_of(customer: Customer, now: datetime) -> Night:
     return Night(customer.time_zone if customer.quiet_hours else "", now)
 
 
 @scoped
 def asleep(*, customer_id: int, quote_id: int, now: datetime) -> int:
     """How many of a quote's messages would wait for their morning now."""
-    found = night(customer_id=customer_id, now=now)
+    found = night_of(customers.customer(customer_id=customer_id), now)
     rows = calls.rows(
         "SELECT recipient FROM messaging_quote_item WHERE customer_id = %s AND quote_id = %s AND excluded_code = ''",
         [customer_id, quote_id],

@@ -239,30 +239,20 @@ def waiting(*, customer_id: int) -> Waiting:
 
 
 @scoped
-def bad_numbers(*, customer_id: int, actor: str, with_programs: bool, since: datetime) -> int:
-    """How many messages of this actor, and of programs if wanted, ended after then because of their number (S-076)."""
-    return int(
-        calls.value(
-            """SELECT count(*) FROM messaging_message WHERE customer_id = %s AND id >= db_id_at(%s) AND changed_at > %s
-                   AND state IN ('failed', 'undelivered') AND error_code = ANY (%s) AND provider <> 'sandbox'
-                   AND (created_by = %s OR %s AND created_by NOT LIKE 'member:%%')""",
-            [customer_id, since - ENDS_WITHIN, since, list(BAD_NUMBER), actor, with_programs],
-        )
-    )
-
-
-@scoped
-def unanswered(*, customer_id: int, actor: str, with_programs: bool, since: datetime) -> int:
-    """The same, of those that ended because their recipient did not agree in time (S-077)."""
-    return int(
-        calls.value(
-            """SELECT count(*) FROM messaging_message m WHERE customer_id = %s AND id >= db_id_at(%s) AND changed_at > %s
-                   AND state = 'expired' AND (created_by = %s OR %s AND created_by NOT LIKE 'member:%%') AND EXISTS (
-                       SELECT 1 FROM messaging_receipt r WHERE r.customer_id = m.customer_id AND r.message_id = m.id
-                           AND r.source = 'us' AND r.status = 'no_consent')""",
-            [customer_id, since - ENDS_WITHIN, since, actor, with_programs],
-        )
-    )
+def ended_badly(*, customer_id: int, actor: str, with_programs: bool, since: datetime) -> tuple[int, int]:
+    """How many messages of this actor, and of programs if wanted, ended after then because of their number (S-076), and how many
+    because their recipient did not agree in time (S-077)."""
+    numbers, unanswered = calls.rows(
+        """SELECT count(*) FILTER (WHERE state IN ('failed', 'undelivered') AND error_code = ANY (%s)),
+               count(*) FILTER (WHERE state = 'expired' AND EXISTS (
+                   SELECT 1 FROM messaging_receipt r WHERE r.customer_id = m.customer_id AND r.message_id = m.id
+                       AND r.source = 'us' AND r.status = 'no_consent'))
+           FROM messaging_message m WHERE customer_id = %s AND id >= db_id_at(%s) AND changed_at > %s
+               AND state IN ('failed', 'undelivered', 'expired') AND provider <> 'sandbox'
+               AND (created_by = %s OR %s AND created_by NOT LIKE 'member:%%')""",
+        [list(BAD_NUMBER), customer_id, since - ENDS_WITHIN, since, actor, with_programs],
+    )[0]
+    return numbers, unanswered
 
 
 @scoped

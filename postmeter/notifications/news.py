@@ -65,10 +65,7 @@ def _tell(seat: Seat, due: set[str], now: datetime) -> Notice | None:
     new = inbox.news(customer_id=seat.customer_id, member_id=seat.member_id, since=since)
     oversees = bool(_OVERSEERS & set(seat.roles))
     actor = f"member:{seat.member_id}"
-    errors, lapsed = (
-        count(customer_id=seat.customer_id, actor=actor, with_programs=oversees, since=since)
-        for count in (queries.bad_numbers, queries.unanswered)
-    )
+    errors, lapsed = queries.ended_badly(customer_id=seat.customer_id, actor=actor, with_programs=oversees, since=since)
     if not new and not errors and not lapsed:
         return None
     row.told_at = now

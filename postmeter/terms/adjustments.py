@@ -98,19 +98,16 @@ def _post(row: Adjustment, actor: str, now: datetime) -> None:
             now=now,
         )
     else:
-        word = ledger.take(
+        wallet_operations.take(
             customer_id=row.customer_id,
-            now=now,
-            id=row.transfer_id,
-            debt_id=row.debt_transfer_id,
-            wallet_id=wallet.account_id,
-            receivable_id=wallet.receivable_id,
+            wallet=wallet,
             target_id=other,
             amount_micros=-row.amount_micros,
             code=CODE,
             ref_id=row.id,
+            transfer_ids=(row.transfer_id, row.debt_transfer_id),
+            now=now,
         )
-        assert word is ledger.Word.OK, f"adjustment refused: {word}"
     _decide(row, "posted", actor, now)
     data = {"amount_micros": row.amount_micros, "wallet": row.wallet_id}
     events.record("adjustment.posted", customer_id=row.customer_id, subject_id=row.id, now=now, actor=actor, data=data)

@@ -152,19 +152,16 @@ def _take(top_up: TopUp, reversal: Reversal, payment: Payment, now: datetime) ->
     wallet = wallets.wallet(customer_id=top_up.customer_id, wallet_id=top_up.wallet_id)
     source = exchange.source(payment, top_up)
     source_id = ledger.open_account(customer_id=top_up.customer_id, kind=source, unit=wallet.unit, normal="debit")
-    word = ledger.take(
+    wallet_operations.take(
         customer_id=top_up.customer_id,
-        now=now,
-        id=reversal.transfer_id,
-        debt_id=reversal.debt_transfer_id,
-        wallet_id=wallet.account_id,
-        receivable_id=wallet.receivable_id,
+        wallet=wallet,
         target_id=source_id,
         amount_micros=reversal.amount_micros,
         code=CODES[reversal.kind],
         ref_id=reversal.id,
+        transfer_ids=(reversal.transfer_id, reversal.debt_transfer_id),
+        now=now,
     )
-    assert word is ledger.Word.OK, f"reversal refused: {word}"
 
 
 def _give(top_up: TopUp, reversal: Reversal, payment: Payment, now: datetime) -> None:

@@ -83,24 +83,31 @@ def accounts(*, customer_id: int, wallet: Wallet) -> Accounts:
 
 
 @scoped
-def use(
-    *, customer_id: int, wallet: Wallet, amount_micros: int, code: str, ref_id: int, transfer_ids: tuple[int, int], now: datetime
+def take(
+    *,
+    customer_id: int,
+    wallet: Wallet,
+    target_id: int,
+    amount_micros: int,
+    code: str,
+    ref_id: int,
+    transfer_ids: tuple[int, int],
+    now: datetime,
 ) -> None:
-    """Charge what was used and is owed whatever the balance is: what the wallet does not have becomes debt (A-58)."""
-    found = accounts(customer_id=customer_id, wallet=wallet)
+    """Take what must be taken whatever the balance is, to an account of the ledger: what the wallet lacks becomes debt (A-03)."""
     word = ledger.take(
         customer_id=customer_id,
         now=now,
         id=transfer_ids[0],
         debt_id=transfer_ids[1],
-        wallet_id=found.wallet,
-        receivable_id=found.receivable,
-        target_id=found.usage,
+        wallet_id=wallet.account_id,
+        receivable_id=wallet.receivable_id,
+        target_id=target_id,
         amount_micros=amount_micros,
         code=code,
         ref_id=ref_id,
     )
-    assert word is ledger.Word.OK, f"charge refused: {word}"
+    assert word is ledger.Word.OK, f"{code} refused: {word}"
 
 
 @scoped

@@ -1,5 +1,6 @@
 """What messages say is kept encrypted, each customer's with keys of its own: whoever reads the database reads no text."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -10,11 +11,15 @@ from django.conf import settings
 from django.db import connection
 
 from postmeter.cli import postmeter, texts
+from postmeter.cli.checks import verify_all
 from postmeter.customers import bodies
 from postmeter.customers.models import BodyKey
-from postmeter.db import scope
+from postmeter.db import calls, scope
 from postmeter.kit.refusals import Conflict
+from postmeter.messaging import dispatch as dispatcher
 from postmeter.messaging import inbox, queries
+from postmeter.messaging.dispatch import Dispatcher
+from postmeter.messaging.explain import explain
 from postmeter.messaging.operations import dispatch, quote, sweep
 from postmeter.messaging.operations.accept import Submission, submit, submit_together
 from postmeter.messaging.operations.quote import Wanted
@@ -153,3 +158,34 @@ def test_the_command_rotates_one_or_all(cast: Cast, monkeypatch: pytest.MonkeyPa
         assert BodyKey.objects.filter(customer_id=clinic.id).count() == 2
     refused: Any = CliRunner().invoke(postmeter, ["texts", "rotate", "--customer", "999999999"])
     assert "There is no customer" in str(refused.exception)
+
+
+def test_a_text_that_nobody_can_read_is_not_sent_and_costs_nothing(cast: Cast) -> None:
+    clinic = cast.clinic()
+    broken, whole = (submit(Submission(clinic.id, [number(n)], ["Hello"], clinic.actor), now=at()).ids[0] for n in (7, 8))
+    with scope.customer(clinic.id):
+        calls.rows(
+            "UPDATE messaging_message SET body = overlay(body placing 'AAAA' from 40) WHERE customer_id = %s AND id = %s",
+            [clinic.id, broken],
+        )
+    assert [message.id for message in dispatch.claim(customer_id=clinic.id, at_most=10, now=at())] == [whole]
+    told = queries.trail(customer_id=clinic.id, message_id=broken)
+    assert (told.message.state, told.message.body) == ("failed", bodies.GONE)
+    assert "nothing was sent" in " ".join(explain(told))
+    assert clinic.held == 11_400
+    assert verify_all().ok
+
+
+def test_a_customer_whose_keys_cannot_be_opened_keeps_nobody_elses_messages(
+    made_under_first: Clinic, cast: Cast, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits = submit(Submission(made_under_first.id, [number(9)], ["Hi"], "key:1", mode="test"), now=at()).ids[0]
+    _with_keys(monkeypatch, "second")
+    other = cast.clinic(name="Rival Physio")
+    goes = submit(Submission(other.id, [number(9)], ["Hi"], "key:1", mode="test"), now=at()).ids[0]
+    monkeypatch.setattr(dispatcher, "AWAY_SECONDS", 0.0)
+    work = [made_under_first.id, other.id]
+    asyncio.run(Dispatcher(settings={}, clock=at, work=lambda: work).drain())
+    assert queries.message(customer_id=other.id, message_id=goes).state == "delivered"
+    assert queries.message(customer_id=made_under_first.id, message_id=waits).state == "queued"
+    assert f"messages of customer {made_under_first.id} cannot be claimed" in caplog.text

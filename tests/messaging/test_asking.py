@@ -77,7 +77,7 @@ def test_without_an_answer_it_ends_costs_nothing_and_is_told(harbour: Clinic) ->
     assert "did not agree in time" in " ".join(explain(found))
     assert (harbour.held, before - harbour.posted) == (0, question_cost)
     news.tell_by_the_hour(customer_id=harbour.id, now=at() + HOUR)
-    assert queries.unanswered(customer_id=harbour.id, actor=harbour.actor, with_programs=False, since=now - HOUR) == 1
+    assert queries.ended_badly(customer_id=harbour.id, actor=harbour.actor, with_programs=False, since=now - HOUR) == (0, 1)
     later = send(harbour, "Again")
     deliver(harbour, now + asking.ANSWER_WITHIN + HOUR)
     assert the(harbour, later).state == "expired", "they are asked once"

@@ -8,7 +8,6 @@ from postmeter.messaging.operations import quote
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.messaging.operations.quote import Wanted
 from tests.cast import Cast, at, number
-from tests.web.conftest import SignedIn, signed_in  # noqa: F401 - a fixture
 
 WRONG = [
     "See you Tuesday at 9. Reply CANCEL to cancel your appointment.",
@@ -48,15 +47,13 @@ def test_opting_out_and_everything_else_may_be_offered(text: str) -> None:
     lint.check(text)
 
 
-def test_every_door_refuses_it_and_sends_nothing(cast: Cast, signed_in: SignedIn) -> None:  # noqa: F811
+def test_what_accepts_and_what_quotes_refuse_it_and_nothing_is_held(cast: Cast) -> None:
     clinic = cast.clinic()
     with pytest.raises(BadInput):
         submit(Submission(clinic.id, [number(1)], [WRONG[0]], clinic.actor), now=at())
     with pytest.raises(BadInput):
         made = quote.make(customer_id=clinic.id, wanted=[Wanted(number(1), WRONG[0])], actor=clinic.actor, now=at())
         quote.send(customer_id=clinic.id, quote_id=made.id, actor=clinic.actor, now=at())
-    answer = signed_in(clinic.master).post("/send/", {"recipients": number(1), "text": WRONG[0]})
-    assert answer.status_code == 422 and "opts out of all your texts" in answer.content.decode()
     assert clinic.held == 0
 
 

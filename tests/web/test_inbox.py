@@ -121,6 +121,16 @@ def test_a_reply_that_is_empty_or_not_covered_says_so_beside_its_field(cast: Cas
     assert sent(harbour) == []
 
 
+def test_a_page_that_is_left_open_reads_nothing_for_anybody(cast: Cast, signed_in: SignedIn) -> None:
+    harbour = cast.clinic()
+    path = conversation(harbour)
+    browser = signed_in(harbour.master)
+    assert "Can we move it?" in browser.get(path + "lines/").content.decode()
+    assert inbox.unread(customer_id=harbour.id) == 1
+    browser.get(path)
+    assert inbox.unread(customer_id=harbour.id) == 0
+
+
 def test_whoever_opted_out_is_not_offered_a_reply(cast: Cast, signed_in: SignedIn) -> None:
     harbour = cast.clinic()
     path = conversation(harbour)

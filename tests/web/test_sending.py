@@ -413,3 +413,13 @@ def test_sending_is_never_done_by_following_a_link(cast: Cast, signed_in: Signed
         assert browser.get(address).status_code == 405, address
     with scope.customer(clinic.id):
         assert not Batch.objects.filter(customer_id=clinic.id).exists()
+
+
+def test_a_text_that_offers_cancel_for_an_appointment_is_refused_beside_its_field(
+    cast: Cast, signed_in: SignedIn
+) -> None:
+    clinic = cast.clinic()
+    wrong = "See you Tuesday. Reply CANCEL to cancel your appointment."
+    answer = signed_in(clinic.master).post("/send/", {"recipients": number(1), "text": wrong})
+    assert answer.status_code == 422 and "opts out of all your texts" in answer.content.decode()
+    assert clinic.held == 0

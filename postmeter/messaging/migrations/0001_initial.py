@@ -165,7 +165,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL((SQL / 'tables.sql').read_text(), migrations.RunSQL.noop),
-        migrations.RunSQL((SQL / 'accept_0001.sql').read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((SQL / 'accept.sql').read_text(), migrations.RunSQL.noop),
         tenant('messaging_message', may='SELECT, INSERT, UPDATE'),
         tenant('messaging_receipt', may=APPEND),
         tenant('messaging_key'),

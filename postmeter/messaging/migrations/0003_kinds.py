@@ -10,7 +10,7 @@ DROP FUNCTION messaging_accept;
 
 
 class Migration(migrations.Migration):
-    """Accepting says what a message is for."""
+    """Accepting says what a message is for. A new install has made the function so at once; an older one gets it here."""
 
     dependencies = [
         ("messaging", "0002_threads"),

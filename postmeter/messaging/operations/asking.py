@@ -11,12 +11,13 @@ from postmeter.consent import operations as consent
 from postmeter.consent import queries
 from postmeter.consent.models import Permission
 from postmeter.customers import queries as customers
+from postmeter.customers.models import Customer
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging.answers import question
 from postmeter.messaging.kinds import ANSWER, CODE, OPT_IN
-from postmeter.messaging.operations.accept import Submission, submit
+from postmeter.messaging.operations.accept import Submission, submit_together
 
 ANSWER_WITHIN = timedelta(hours=48)
 AGAIN_AFTER = timedelta(hours=1)  # how soon a message that waits is looked at again when nobody answers
@@ -45,28 +46,31 @@ class Gate:
         return min([now + AGAIN_AFTER, *ends])
 
 
-@scoped
-def gate(*, customer_id: int, addresses: Collection[str]) -> Gate:
-    if not customers.customer(customer_id=customer_id).opt_in:
+def gate(customer: Customer, addresses: Collection[str]) -> Gate:
+    if not customer.opt_in:
         return Gate(False, {})
-    return Gate(True, queries.permissions(customer_id=customer_id, channel="sms", addresses=addresses))
+    return Gate(True, queries.permissions(customer_id=customer.id, channel="sms", addresses=addresses))
 
 
 @scoped
 def ask(*, customer_id: int, waiting: Iterable[tuple[str, str, str]], now: datetime) -> None:
-    """Ask each (recipient, our number, who sends) once. What credit does not cover is asked when there is some: no answer is lost."""
-    words = question(name=customers.customer(customer_id=customer_id).name)
+    """Ask each (recipient, our number, who sends) once. What credit does not cover is asked when there is some: no answer is lost.
+
+    All are reserved before the first costs anything: two workers that ask the same people never wait for each other.
+    """
     silent = {recipient: (sender, actor) for recipient, sender, actor in waiting}
-    # All are reserved before the first costs anything, in one order: two workers that ask the same people never wait for each other.
-    mine = [to for to in sorted(silent) if consent.reserve(customer_id=customer_id, channel="sms", address=to, now=now)]
-    for recipient in mine:
-        sender, actor = silent[recipient]
-        try:
-            submit(Submission(customer_id, [recipient], [words], actor, kind=OPT_IN, sender=sender), now=now)
-        except Refusal:
-            consent.not_asked(customer_id=customer_id, channel="sms", address=recipient)
-        else:
-            consent.asked(customer_id=customer_id, channel="sms", address=recipient, words=words, now=now)
+    mine = consent.reserve(customer_id=customer_id, channel="sms", addresses=silent.keys(), now=now)
+    if not mine:
+        return
+    words = question(name=customers.customer(customer_id=customer_id).name)
+    questions = [
+        Submission(customer_id, [to], [words], actor, kind=OPT_IN, sender=sender) for to in mine for sender, actor in [silent[to]]
+    ]
+    answers = submit_together(questions, now=now)
+    refused = [to for to, answer in zip(mine, answers, strict=True) if isinstance(answer, Refusal)]
+    consent.not_asked(customer_id=customer_id, channel="sms", addresses=refused)
+    asked = [to for to in mine if to not in refused]
+    consent.asked(customer_id=customer_id, channel="sms", addresses=asked, words=words, now=now)
 
 
 @scoped

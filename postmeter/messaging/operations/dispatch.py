@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postmeter.customers import bodies
+from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
 from postmeter.messaging.kinds import ANSWER
-from postmeter.messaging.night import Night, night
+from postmeter.messaging.night import Night, night_of
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
@@ -84,10 +85,16 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
         [now, customer_id, ids[0], ids[-1], ids],
     )
     crash_point("messaging.claim_uncommitted")
-    return [
+    opened = [
         Claimed(owner, id_, provider, sender, recipient, bodies.unseal(customer_id, body), attempts)
         for owner, id_, provider, sender, recipient, body, attempts in claimed
     ]
+    # What says that a text cannot be read is for our pages, not for its recipient.
+    lost = [message for message in opened if message.body == bodies.GONE]
+    if lost:
+        facts = [Fact(message.id, "us", "", State.FAILED, status="unreadable", refused=True) for message in lost]
+        record(customer_id=customer_id, facts=facts, now=now)
+    return [message for message in opened if message.body != bodies.GONE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +152,14 @@ class _Rules:
 
 
 def _rules(customer_id: int, found: Sequence[_Due], now: datetime) -> _Rules:
-    addresses = [due.recipient for due in found]
+    customer, addresses = customers.customer(customer_id=customer_id), [due.recipient for due in found]
     out = calls.rows(
         "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%b)", [customer_id, addresses]
     )
     return _Rules(
         frozenset((channel, address) for channel, address in out),
-        night(customer_id=customer_id, now=now),
-        asking.gate(customer_id=customer_id, addresses=addresses),
+        night_of(customer, now),
+        asking.gate(customer, addresses),
         now,
     )
 

@@ -64,15 +64,14 @@ def listed(request: MemberRequest) -> HttpResponse:
         before=_moment(request.GET.get("before", "")),
         at_most=AT_ONCE + 1,
     )
-    rows, more = found[:AT_ONCE], len(found) > AT_ONCE
+    rows, more, names = found[:AT_ONCE], len(found) > AT_ONCE, _names(request)
     shown = {
-        "rows": rows,
+        "rows": [(row, names.get(row.thread.assigned_to or 0, "")) for row in rows],
         "older": rows[-1].thread.last_at.isoformat() if more else None,
         "which": which,
         "choices": WHICH,
         "text": text,
         "empty": "Nobody is called that, and no number is like it." if text else EMPTY[which],
-        "names": _names(request),
     }
     return render(request, "web/inbox.html", shown)
 
@@ -124,10 +123,9 @@ def _page(request: MemberRequest, found: Conversation, *, status: int = 200, **c
 @require_GET
 @member_page(permission=READ_MESSAGES)
 def lines(request: MemberRequest, thread_id: int) -> HttpResponse:
-    """GET: the part of the page with what was said, asked for again and again while the page is open."""
+    """GET: the part of the page with what was said, asked for again and again while it is open: nobody need be looking."""
     customer_id = request.seat.customer_id
     found = inbox.conversation(customer_id=customer_id, thread_id=thread_id)
-    inbox.mark_read(customer_id=customer_id, thread_id=thread_id)
     said = inbox.lines(customer_id=customer_id, conversation=found)
     return render(request, "web/thread_lines.html", {"lines": said, "found": found})
 
