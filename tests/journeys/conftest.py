@@ -20,3 +20,4 @@ def harbour(house: House, cast: Cast) -> Iterator[Clinic]:
     yield cast.clinic()
     house.stop_worker()
     house.simulator.control("DELETE", "/faults")
+    house.callbacks_come_at_once()

@@ -72,7 +72,7 @@ class House:
         with set_in_environment(POSTMETER_EMAIL_URL=f"file://{self.mail}"):
             self.stage.__enter__()
         self.simulator = self.stage.simulator
-        self.simulator.control("PATCH", "/settings", {"receipt_delay": 0, "event_delay": 0})
+        self.callbacks_come_at_once()
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -86,6 +86,9 @@ class House:
         settings.PUBLIC_URL = self._before["public"]
         for name in ("twilio", "stripe", "paypal"):
             getattr(settings, name.upper())["base_url"] = self._before[name]
+
+    def callbacks_come_at_once(self) -> None:
+        self.simulator.control("PATCH", "/settings", {"receipt_delay": 0, "event_delay": 0})
 
     # Processes that live
 
