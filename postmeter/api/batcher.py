@@ -48,7 +48,7 @@ class Batcher:
 
     async def submit(self, submission: Submission) -> tuple[Accepted, datetime]:
         """Returns when the message is committed, with the time it was accepted at. Raises its refusal."""
-        await self._payers.ready(submission.customer_id, submission.mode)
+        await self._payers.ready(submission.customer_id, submission.mode, submission.channel)
         future: asyncio.Future[tuple[Accepted, datetime]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(submission, future))
         if self._task is None or self._task.done():

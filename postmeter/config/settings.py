@@ -231,6 +231,8 @@ TWILIO = {
     "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
 }
 PROVIDERS = {"twilio": TWILIO}
+# The providers of each channel, the first one first.
+ROUTES = {"sms": ("twilio",)}
 STRIPE = {
     "base_url": os.environ.get("POSTMETER_STRIPE_BASE_URL", _simulator),
     "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),

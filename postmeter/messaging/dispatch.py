@@ -21,11 +21,12 @@ from django.db import InterfaceError, OperationalError
 from postmeter.db.threads import DatabaseThread
 from postmeter.kit.crash import crash_point
 from postmeter.messaging.addresses import receipt_urls
-from postmeter.messaging.carrier import Carrier
+from postmeter.messaging.carriers import Carrier, carrier
 from postmeter.messaging.operations import dispatch as operations
 from postmeter.messaging.operations.dispatch import Claimed
 from postmeter.messaging.operations.record import Fact, record
-from postmeter.messaging.providers import Accepted, Outbound, Outcome, Refused, TryLater, Unknown, provider
+from postmeter.messaging.providers import Accepted, Outbound, Outcome, Refused, TryLater, Unknown
+from postmeter.messaging.routes import SANDBOX
 from postmeter.messaging.states import State
 
 log = logging.getLogger("postmeter.dispatch")
@@ -36,7 +37,6 @@ IDLE_SECONDS = 0.05
 AWAY_SECONDS = 1.0
 # Set-based statements go to psycopg itself (db/calls.py), the rest through Django, which wraps its errors.
 DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
-SANDBOX = "sandbox"  # what test keys send through: nothing leaves the house
 
 
 class Dispatcher:
@@ -98,7 +98,7 @@ class Dispatcher:
         """Carriers open, senders and recorder at work."""
         async with AsyncExitStack() as stack:
             for name, values in self._settings.items():
-                self._carriers[name] = await stack.enter_async_context(Carrier(provider(name, values), connections=self._senders))
+                self._carriers[name] = await stack.enter_async_context(carrier(name, values, connections=self._senders))
             tasks = [asyncio.create_task(self._send_all()) for _ in range(self._senders)]
             tasks.append(asyncio.create_task(self._record_all()))
             try:
@@ -155,10 +155,10 @@ class Dispatcher:
     async def _send(self, message: Claimed, url: str) -> Outcome:
         if message.provider == SANDBOX:
             return Accepted(f"sandbox-{message.id}", {"sandbox": True})
-        carrier = self._carriers.get(message.provider)
-        if carrier is None:
+        found = self._carriers.get(message.provider)
+        if found is None:
             return TryLater(f"There is no provider called {message.provider}.")
-        return await carrier.send(Outbound(message.id, message.sender, message.recipient, message.body, url))
+        return await found.send(Outbound(message.id, message.sender, message.recipient, message.body, url))
 
     async def _record_all(self) -> None:
         """Write outcomes as they come: everything that arrived while the last batch was being written is the next batch."""

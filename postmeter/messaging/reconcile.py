@@ -6,10 +6,10 @@ from datetime import datetime
 from asgiref.sync import sync_to_async
 
 from postmeter.kit.crash import crash_point
-from postmeter.messaging.carrier import Carrier
+from postmeter.messaging.carriers import carrier
 from postmeter.messaging.operations import sweep, wait
 from postmeter.messaging.operations.record import Fact, record
-from postmeter.messaging.providers import Outbound, provider
+from postmeter.messaging.providers import Outbound
 
 AT_ONCE = 100  # messages asked about per customer and round
 _asked_up_to: dict[int, int] = {}
@@ -45,11 +45,10 @@ async def _ask(customer_id: int, lost: list[sweep.Lost], settings: Mapping[str, 
     # Two unknown messages with the same words to the same number must not both be found in one of the provider's.
     taken: set[str] = set()
     for name in sorted({message.provider for message in lost} & set(settings)):
-        async with Carrier(provider(name, settings[name]), connections=4) as carrier:
+        async with carrier(name, settings[name], connections=4) as asked:
             for message in [m for m in lost if m.provider == name]:
-                asked = Outbound(message.id, message.sender, message.recipient, message.body, "")
-                reply = await carrier.look_up(asked)
-                found = carrier.provider.found(asked, reply, message.taken_refs | taken) if reply else None
+                words = Outbound(message.id, message.sender, message.recipient, message.body, "")
+                found = await asked.look_up(words, message.taken_refs | taken)
                 if found:
                     crash_point("messaging.looked_up")
                     taken.add(found.ref)

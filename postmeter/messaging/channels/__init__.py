@@ -1,36 +1,56 @@
-"""What a channel measures. Pure.
+"""What a channel measures, and where it goes. Pure.
 
-A channel is one line in `CHANNELS`: the unit it is priced in, how many units a content has, and the most it can come to, which is
-what must be held before it is sent.
+A channel is one line in `CHANNELS`: the unit it is priced in, how many units a content has, which is what must be held before it is
+sent, and what an address on it looks like.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from postmeter.kit.phone import is_costly, looks_e164, normalize
 from postmeter.kit.refusals import BadInput
 from postmeter.messaging.channels import sms
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """`measure` and `worst_case` take the content and answer whole units, at least 1; both refuse what cannot be sent."""
+    """`count` answers the encoding and the whole units of a content, at least 1, and refuses what cannot be sent.
+
+    `check` refuses an address that nothing may go to; `read` brings what somebody wrote, in a region, to its one spelling.
+    `is_free`: it has no price, is covered by any balance, and needs no rate (S-045).
+    """
 
     name: str
     unit: str
-    measure: Callable[[str], int]
-    worst_case: Callable[[str], int]
+    medium: str  # what kind of address: phone, fax or email
+    count: Callable[[str], tuple[str, int]]
+    check: Callable[[str], None]
+    read: Callable[[str, str], str]
+    is_free: bool = False
 
 
 class NoSuchChannel(BadInput):
     """There is no such channel."""
 
 
-def _segments(text: str) -> int:
-    return sms.count(text)[1]
+def check_phone(number: str) -> None:
+    """For the hot path, where `read` has seen the number before."""
+    if not looks_e164(number):
+        raise BadInput(
+            "This is not a phone number.", field="to", remedy="Write it with + and country code, such as +15550100123."
+        )
+    if is_costly(number):
+        raise BadInput(
+            "Messages to premium-rate and satellite numbers are blocked.", field="to", remedy="Write the number of a person."
+        )
+
+
+def read_phone(given: str, region: str) -> str:
+    return normalize(given, region, field="to")
 
 
 CHANNELS = {
-    "sms": Channel(name="sms", unit="segment", measure=_segments, worst_case=_segments),  # known exactly before it is sent
+    "sms": Channel("sms", "segment", "phone", sms.count, check_phone, read_phone),  # known exactly before it is sent
 }
 
 

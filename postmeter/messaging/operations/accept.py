@@ -19,10 +19,9 @@ from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.kit.crash import crash_point
-from postmeter.kit.phone import is_costly, looks_e164
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
-from postmeter.messaging import lint
-from postmeter.messaging.channels import sms
+from postmeter.messaging import channels, lint, routes
+from postmeter.messaging.channels import Channel
 from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS, OPT_IN
 from postmeter.messaging.models import Batch
 from postmeter.rating import queries as rating
@@ -60,9 +59,10 @@ class MessagingOff(NotAllowed):
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """What accepting needs to know of a customer and the wallet that pays; kept for a few seconds in the process."""
+    """What accepting on one channel needs to know of a customer and the wallet that pays; kept for a few seconds in the process."""
 
     customer_id: int
+    channel: Channel
     wallet_id: int
     debit: int
     credit: int
@@ -77,7 +77,7 @@ class Payer:
 
 @dataclass(slots=True)
 class Submission:
-    """A list to send: parallel lists of recipients (E.164) and texts. `kind`: what it is for (`kinds.py`).
+    """A list to send: parallel lists of recipients (in their one spelling) and texts. `kind`: what it is for (`kinds.py`).
 
     `whole`: all or nothing, when credit is short or a row cannot go (A-46). `wait`: what credit is short for waits for it, until
     its `useful_until`; None: as its kind does. `listed`: a list even when it holds one message.
@@ -88,6 +88,7 @@ class Submission:
     bodies: Sequence[str]
     actor: str
     mode: str = "live"
+    channel: str = "sms"
     kind: str = AD_HOC
     sender: str | None = None
     key: UUID | None = None
@@ -124,40 +125,41 @@ class Accepted:
     unit: str
 
 
-_payers: dict[tuple[int, str], tuple[float, Payer]] = {}
+_payers: dict[tuple[int, str, str], tuple[float, Payer]] = {}
 
 
-def payer(*, customer_id: int, mode: str, actor: str, now: datetime) -> Payer:
+def payer(*, customer_id: int, mode: str, actor: str, now: datetime, channel: str = "sms") -> Payer:
     """Who pays, with which prices: the pool, or under individual credits the sender's own (R-06). Raises MessagingOff, NoPayer."""
-    if payer_age(customer_id=customer_id, mode=mode) < PAYER_SECONDS:
-        found = _payers[customer_id, mode][1]
+    if payer_age(customer_id=customer_id, mode=mode, channel=channel) < PAYER_SECONDS:
+        found = _payers[customer_id, mode, channel][1]
     else:
-        found = read_payer(customer_id=customer_id, mode=mode, now=now)
+        found = read_payer(customer_id=customer_id, mode=mode, channel=channel, now=now)
     if actor.startswith("member:"):
         found = replace(found, prices=found.by_hand)
     return _own(found, actor, now) if found.is_individual else found
 
 
 def _own(who: Payer, actor: str, now: datetime) -> Payer:
-    known = _payers.get((who.customer_id, actor))
+    known = _payers.get((who.customer_id, actor, who.channel.name))
     if known and time.monotonic() - known[0] < PAYER_SECONDS:
         return known[1]
     with scope.customer(who.customer_id):
         wallet = sharing.wallet_that_pays(customer_id=who.customer_id, actor=actor, now=now)
         accounts = wallet_operations.accounts(customer_id=who.customer_id, wallet=wallet)
     found = replace(who, wallet_id=wallet.id, debit=accounts.wallet, credit=accounts.usage, unit=wallet.unit)
-    _payers[(who.customer_id, actor)] = (time.monotonic(), found)
+    _payers[who.customer_id, actor, who.channel.name] = (time.monotonic(), found)
     return found
 
 
-def payer_age(*, customer_id: int, mode: str) -> float:
+def payer_age(*, customer_id: int, mode: str, channel: str) -> float:
     """How many seconds ago the payer was read in this process; infinite if it was not."""
-    known = _payers.get((customer_id, mode))
+    known = _payers.get((customer_id, mode, channel))
     return time.monotonic() - known[0] if known else math.inf
 
 
-def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
+def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> Payer:
     """Read the payer and keep it. A door that collects messages does this ahead, beside the thread that commits."""
+    on = channels.channel(channel)
     with scope.customer(customer_id):
         customer = customers.customer(customer_id=customer_id)
         if not customer.messaging_enabled or customer.suspended_at:
@@ -165,25 +167,26 @@ def read_payer(*, customer_id: int, mode: str, now: datetime) -> Payer:
         wallet, accounts = _wallet_of(customer_id, mode)
         is_individual = mode == "live" and sharing.sharing(customer_id=customer_id).individual
         prices, by_hand = (
-            rating.prices(customer_id=customer_id, plan=customer.plan, channel="sms", direction=direction, now=now)
+            rating.prices(customer_id=customer_id, plan=customer.plan, channel=channel, direction=direction, now=now)
             for direction in ("out", rating.BY_HAND)
         )
     if prices.currency != wallet.unit:
         raise Conflict("The price list is not in the wallet's currency.", remedy="Ask your account manager.")
     found = Payer(
         customer_id,
+        on,
         wallet.id,
         accounts.wallet,
         accounts.usage,
         wallet.unit,
         customer.sender,
         customer.country,
-        "twilio" if mode == "live" else "sandbox",
+        routes.first(channel) if mode == "live" else routes.SANDBOX,
         prices,
         by_hand,
         is_individual,
     )
-    _payers[(customer_id, mode)] = (time.monotonic(), found)
+    _payers[customer_id, mode, channel] = (time.monotonic(), found)
     return found
 
 
@@ -204,34 +207,27 @@ def forget() -> None:
 def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -> Priced:
     """Measure and price each text. Pure and in memory: this is the part that a list of thousands spends most Python on."""
     priced = Priced([], [], [], [])
-    find, count = payer.prices.table.find, sms.count
+    find, count, check = payer.prices.table.find, payer.channel.count, payer.channel.check
+    free = payer.channel.is_free
     known: dict[str, tuple[str, int]] = {}
     for position, (recipient, body) in enumerate(zip(recipients, bodies, strict=True)):
         encoding, segments, each, fee = "", 1, 0, 0
         try:
-            if not looks_e164(recipient):
-                raise BadInput(
-                    "This is not a phone number.", field="to", remedy="Write it with + and country code, such as +15550100123."
-                )
-            if is_costly(recipient):
-                raise BadInput(
-                    "Messages to premium-rate and satellite numbers are blocked.",
-                    field="to",
-                    remedy="Write the number of a person.",
-                )
+            check(recipient)
             measured = known.get(body)
             if measured is None:
                 lint.check(body)
                 found, n = count(body)
                 measured = known[body] = (str(found), n)
             encoding, segments = measured
-            rate = find(recipient)
-            if rate is None:
-                raise BadInput(
-                    "There is no price for this destination.", field="to", remedy="See the price list for where you can send."
-                )
-            cost = price(segments, rate)
-            each, fee = cost.price_micros, cost.fee_micros
+            if not free:
+                rate = find(recipient)
+                if rate is None:
+                    raise BadInput(
+                        "There is no price for this destination.", field="to", remedy="See the price list for where you can send."
+                    )
+                cost = price(segments, rate)
+                each, fee = cost.price_micros, cost.fee_micros
         except Refusal as refusal:
             priced.problems[position] = refusal
         priced.encodings.append(encoding)
@@ -247,7 +243,7 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
     A list that is not whole goes without its bad rows: they answer `refused`, and `priced.problems` says why.
     """
     _decide_class(submission, now)
-    who = payer(customer_id=submission.customer_id, mode=submission.mode, actor=submission.actor, now=now)
+    who = _payer_of(submission, now)
     priced = submission.priced or price_list(who, submission.recipients, submission.bodies)
     if submission.whole or not 0 < len(priced.problems) < len(submission.recipients):
         _refuse_problems(submission, priced)
@@ -276,6 +272,12 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
     return accepted
+
+
+def _payer_of(submission: Submission, now: datetime) -> Payer:
+    return payer(
+        customer_id=submission.customer_id, mode=submission.mode, actor=submission.actor, channel=submission.channel, now=now
+    )
 
 
 def _submit_good_rows(submission: Submission, priced: Priced, now: datetime) -> Accepted:
@@ -313,24 +315,27 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
         except Refusal as refusal:
             answers[position] = refusal
             continue
-        alike = (one.customer_id, one.mode, one.kind, one.actor, one.sender, one.due_at, one.useful_until, one.wait)
+        alike = (one.customer_id, one.mode, one.channel, one.kind, one.actor, one.sender, one.due_at, one.useful_until, one.wait)
         groups.setdefault(alike, []).append(position)
     with transaction.atomic():
         together: list[_Group] = []
         for positions in groups.values():
             like = submissions[positions[0]]
             try:
-                who = payer(customer_id=like.customer_id, mode=like.mode, actor=like.actor, now=now)
+                who = _payer_of(like, now)
             except Refusal as refusal:
                 for position in positions:
                     answers[position] = refusal
             else:
                 together += _group(who, submissions, positions, answers)
-        # In order of customer and account: two doors that commit at once lock accounts in the same order.
-        together.sort(key=lambda group: (group.payer.customer_id, group.payer.debit))
-        if together:
-            ids, words = calls.rows(_ACCEPT_EACH, _arguments_of_groups(together, now))[0]
-            rows = ((group, row) for group in together for row in group.rows)
+        for each in sorted({group.payer.channel.name for group in together}):
+            # In order of customer and account: two doors that commit at once lock accounts in the same order.
+            groups_on = sorted(
+                (group for group in together if group.payer.channel.name == each),
+                key=lambda group: (group.payer.customer_id, group.payer.debit),
+            )
+            ids, words = calls.rows(_ACCEPT_EACH, _arguments_of_groups(each, groups_on, now))[0]
+            rows = ((group, row) for group in groups_on for row in group.rows)
             for (group, row), id_, word in zip(rows, ids, words, strict=True):
                 answers[row.position] = _single_answer(group.payer.unit, row, id_, word)
         crash_point("messaging.accept_uncommitted")
@@ -389,7 +394,7 @@ _ACCEPT_EACH = """SELECT * FROM messaging_accept_each(%s, %s, %s, %s,
     %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[])"""
 
 
-def _arguments_of_groups(groups: Sequence[_Group], now: datetime) -> list[object]:
+def _arguments_of_groups(channel: str, groups: Sequence[_Group], now: datetime) -> list[object]:
     lists = [
         (
             who.customer_id,
@@ -412,7 +417,7 @@ def _arguments_of_groups(groups: Sequence[_Group], now: datetime) -> list[object
     ]
     rows = [row[1:] for group in groups for row in _sealed(group)]
     columns = [list(column) for table in (lists, rows) for column in zip(*table, strict=True)]
-    return [now, now + HOLD_FOR, now + KEY_FOR, "sms", *columns]
+    return [now, now + HOLD_FOR, now + KEY_FOR, channel, *columns]
 
 
 def _single_answer(unit: str, row: _Row, id_: int, word: str) -> Accepted | Refusal:
@@ -444,7 +449,7 @@ def _arguments(
         who.debit,
         who.credit,
         who.unit,
-        "sms",
+        who.channel.name,
         submission.sender or who.sender,
         who.provider,
         who.prices.price_list_id,

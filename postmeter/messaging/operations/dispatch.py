@@ -16,6 +16,7 @@ from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.night import Night, night_of
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.record import Fact, record
+from postmeter.messaging.routes import SANDBOX
 from postmeter.messaging.states import State
 
 ATTEMPTS_AT_MOST = 6
@@ -138,7 +139,7 @@ class _Rules:
             return _Fate(State.EXPIRED, "expired")
         if (due.channel, due.recipient) in self.out and due.kind != ANSWER:
             return _Fate(State.CANCELLED, "opted_out")
-        if due.provider == "sandbox":
+        if due.provider == SANDBOX:
             return GOES
         opens = self.by_day.opens_at(due.recipient, due.channel, due.kind)
         if ends is not None and ends <= opens:

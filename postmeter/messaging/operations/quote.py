@@ -12,7 +12,6 @@ from postmeter.consent import queries as consent
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
-from postmeter.kit.phone import normalize
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
 from postmeter.messaging import lint
 from postmeter.messaging.channels import sms
@@ -54,13 +53,14 @@ def make(
     mode: str = "live",
     source: str = "",
     good_for: timedelta = GOOD_FOR,
+    channel: str = "sms",
 ) -> Quote:
     """Price a list and guarantee the price. Excluded are: what is no number, what has no price, who opted out, who is twice."""
     if not wanted:
         raise BadInput("There is nobody to send to.", field="messages", remedy="Give at least one recipient.")
     if len(wanted) > LIST_AT_MOST:
         raise BadInput("This list is too long.", field="messages", remedy=f"Send at most {LIST_AT_MOST:,} at a time.")
-    who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now)
+    who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now, channel=channel)
     with scope.customer(customer_id):
         items = list(_items(customer_id, who, wanted))
         good = [item for item in items if not item.excluded_code]
@@ -68,7 +68,7 @@ def make(
             customer_id=customer_id,
             id=calls.next_id(),
             wallet_id=who.wallet_id,
-            channel="sms",
+            channel=who.channel.name,
             unit=who.unit,
             price_list_id=who.prices.price_list_id,
             recipients=len(good),
@@ -96,9 +96,11 @@ def make(
     return quote
 
 
-def preview(*, customer_id: int, wanted: Sequence[Wanted], actor: str, now: datetime, mode: str = "live") -> list[QuoteItem]:
+def preview(
+    *, customer_id: int, wanted: Sequence[Wanted], actor: str, now: datetime, mode: str = "live", channel: str = "sms"
+) -> list[QuoteItem]:
     """What `make` would say of each row, keeping nothing: for prices that change while one types."""
-    who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now)
+    who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now, channel=channel)
     with scope.customer(customer_id):
         return list(_items(customer_id, who, wanted))
 
@@ -111,7 +113,7 @@ def again(*, customer_id: int, quote_id: int, actor: str, now: datetime, plainly
     if old is None or not items:
         raise NotFound("There is no such quote any more.", remedy="Upload the list again.")
     wanted = [Wanted(item.given, (plainly and item.cheaper) or item.body, item.line, _problem(item)) for item in items]
-    return make(customer_id=customer_id, wanted=wanted, actor=actor, now=now, source=old.source)
+    return make(customer_id=customer_id, wanted=wanted, actor=actor, now=now, source=old.source, channel=old.channel)
 
 
 def _problem(item: QuoteItem) -> Refusal | None:
@@ -150,6 +152,7 @@ def send(*, customer_id: int, quote_id: int, actor: str, now: datetime, mode: st
             bodies=[item.body for item in items],
             actor=actor,
             mode=mode,
+            channel=quote.channel,
             key=key,
             digest=key,
             whole=whole,
@@ -178,10 +181,12 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
         try:
             if one.problem:
                 raise one.problem
-            numbers.append(normalize(one.recipient, who.region, field="to"))
+            numbers.append(who.channel.read(one.recipient, who.region))
         except Refusal as refusal:
             numbers.append(refusal)
-    opted_out = consent.opted_out(customer_id=customer_id, channel="sms", addresses={n for n in numbers if isinstance(n, str)})
+    opted_out = consent.opted_out(
+        customer_id=customer_id, channel=who.channel.name, addresses={n for n in numbers if isinstance(n, str)}
+    )
     seen: dict[str, int] = {}
     for position, (one, number) in enumerate(zip(wanted, numbers, strict=True)):
         item = QuoteItem(
@@ -200,7 +205,7 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
                 _exclude(item, "opted_out", "This recipient has opted out.")
             elif number in seen:
                 _exclude(
-                    item, "duplicate", f"This number stands in the list before, at {_where(wanted[seen[number]], seen[number])}."
+                    item, "duplicate", f"This address stands in the list before, at {_where(wanted[seen[number]], seen[number])}."
                 )
             else:
                 seen[number] = position
@@ -211,17 +216,25 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
 
 def _price(item: QuoteItem, who: Payer, body: str) -> None:
     lint.check(body)
+    encoding, item.segments = who.channel.count(body)
+    item.body, item.encoding = body, str(encoding)
+    if not who.channel.is_free:
+        rate = who.prices.table.find(item.recipient)
+        if rate is None:
+            raise BadInput(
+                "There is no price for this destination.",
+                field="destination",
+                remedy="See the price list for where you can send.",
+            )
+        cost = price(item.segments, rate)
+        item.price_micros, item.fee_micros = cost.price_micros, cost.fee_micros
+    if who.channel.name == "sms":
+        _spell(item, body)
+
+
+def _spell(item: QuoteItem, body: str) -> None:
+    """Say what makes a text dear, and how it would be cheaper."""
     measured = sms.measure(body)
-    rate = who.prices.table.find(item.recipient)
-    if rate is None:
-        raise BadInput(
-            "There is no price for this destination.", field="destination", remedy="See the price list for where you can send."
-        )
-    cost = price(measured.segments, rate)
-    item.body = body
-    item.encoding = str(measured.encoding)
-    item.segments = measured.segments
-    item.price_micros, item.fee_micros = cost.price_micros, cost.fee_micros
     item.forced_by = "".join(dict.fromkeys(forcing.character for forcing in measured.forcing))[:50]
     if measured.cheaper:
         item.cheaper, item.cheaper_segments = measured.cheaper.text, measured.cheaper.segments

@@ -1,6 +1,6 @@
 """Who carries messages: one file of pure functions each, and one line here.
 
-A provider builds the request, reads the reply, verifies a callback and reads its facts. It does no I/O: `carrier.py` owns
+A provider builds the request, reads the reply, verifies a callback and reads its facts. It does no I/O: `carriers` own
 connections, time limits and the difference between *never left* (a retry is safe) and *no answer* (unknown).
 """
 
@@ -17,14 +17,25 @@ class Forged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A file of a message: a picture, a document. `url` is where a provider that fetches it finds it."""
+
+    name: str
+    content_type: str
+    content: bytes
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
-    """What goes to a provider: E.164 numbers, the text, and where its receipts are to go."""
+    """What goes to a provider: addresses (E.164 numbers, or mailboxes), the text, its files, and where its receipts are to go."""
 
     id: int
     sender: str
     recipient: str
     body: str
     callback_url: str
+    media: Sequence[Media] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,9 @@ class Received:
     answered: bool = False  # the provider heard STOP, START or HELP in it and has answered itself
 
 
-class Provider(Protocol):
+class HttpProvider(Protocol):
+    """A provider that is asked by HTTP, and that posts its receipts to us."""
+
     name: str
     channels: frozenset[str]
 
@@ -127,8 +140,8 @@ PROVIDERS = {
 }
 
 
-def provider(name: str, settings: Mapping[str, str]) -> Provider:
+def provider(name: str, settings: Mapping[str, str]) -> HttpProvider:
     """The provider of that name, made from its settings."""
     module, _, class_name = PROVIDERS[name].rpartition(".")
-    made: Provider = getattr(import_module(module), class_name)(settings)
+    made: HttpProvider = getattr(import_module(module), class_name)(settings)
     return made

@@ -233,7 +233,7 @@ def test_a_text_of_more_than_ten_segments_is_refused_with_the_limit(text: str) -
 
 def test_the_channels_table_measures_in_segments() -> None:
     sms = channel("sms")
-    assert (sms.unit, sms.measure("a" * 161), sms.worst_case("a" * 161)) == ("segment", 2, 2)
+    assert (sms.unit, sms.count("a" * 161)) == ("segment", ("GSM-7", 2))
     assert all(name == entry.name for name, entry in CHANNELS.items())
 
 
