@@ -16,7 +16,10 @@
 | POSTMETER_AUTOMATIC_PER_HOUR | automatic charges of all customers in an hour, above which all are stopped; 1000 |
 | POSTMETER_OPERATOR_EMAIL | who is told when that happens; by default who invoices come from |
 | POSTMETER_ADJUSTMENT_ALONE | whole units of currency that one account manager may give or take alone; 100 |
-| POSTMETER_EMAIL_URL | smtp://user:password@host:port or file:///folder |
+| POSTMETER_EMAIL_URL | for our own notices: smtp://user:password@host:port or file:///folder |
+| POSTMETER_MAIL_URL | for customers' emails: smtp://user:password@host:port, smtp+starttls:// or smtps://; the simulator's by default |
+| POSTMETER_MAIL_DOMAIN | the domain that customers' emails come from; its mail is to be handed to us |
+| POSTMETER_MAIL_LISTEN | where we take that mail: lmtp://127.0.0.1:8004, or smtp:// |
 """
 
 import os
@@ -230,9 +233,23 @@ TWILIO = {
     "account_sid": os.environ.get("POSTMETER_TWILIO_ACCOUNT_SID", ""),
     "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
 }
-PROVIDERS = {"twilio": TWILIO}
+# Emails that customers send, and where what comes back to them arrives.
+MAIL_DOMAIN = os.environ.get("POSTMETER_MAIL_DOMAIN", "mail.postmeter.example").lower()
+_mail = urlsplit(
+    os.environ.get("POSTMETER_MAIL_URL") or f"smtp://127.0.0.1:{os.environ.get('POSTMETER_SIMULATOR_MAIL_PORT', '8003')}"
+)
+MAIL = {
+    "host": _mail.hostname or "127.0.0.1",
+    "port": str(_mail.port or 25),
+    "user": unquote(_mail.username or ""),
+    "password": unquote(_mail.password or ""),
+    "security": {"smtps": "tls", "smtp+starttls": "starttls"}.get(_mail.scheme, "none"),
+}
+_listen = urlsplit(os.environ.get("POSTMETER_MAIL_LISTEN") or f"lmtp://127.0.0.1:{os.environ.get('POSTMETER_MAIL_PORT', '8004')}")
+MAIL_LISTEN = {"host": _listen.hostname or "127.0.0.1", "port": str(_listen.port or 24), "protocol": _listen.scheme}
+PROVIDERS = {"twilio": TWILIO, "smtp": MAIL}
 # The providers of each channel, the first one first.
-ROUTES = {"sms": ("twilio",)}
+ROUTES = {"sms": ("twilio",), "email": ("smtp",)}
 STRIPE = {
     "base_url": os.environ.get("POSTMETER_STRIPE_BASE_URL", _simulator),
     "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),

@@ -18,6 +18,7 @@ class Person:
     kind: str
     name: str
     phones: tuple[str, ...]
+    emails: tuple[str, ...] = ()
 
     @property
     def is_known(self) -> bool:
@@ -27,12 +28,15 @@ class Person:
 @scoped
 def people(*, customer_id: int, contact_ids: Collection[int]) -> dict[int, Person]:
     """These contacts, by id."""
-    phones: dict[int, list[str]] = {}
-    rows = Address.objects.filter(customer_id=customer_id, contact_id__in=list(contact_ids), medium="phone").order_by("id")
-    for contact_id, value in rows.values_list("contact_id", "value"):
-        phones.setdefault(contact_id, []).append(value)
+    reached: dict[tuple[int, str], list[str]] = {}
+    rows = Address.objects.filter(customer_id=customer_id, contact_id__in=list(contact_ids)).order_by("id")
+    for contact_id, medium, value in rows.values_list("contact_id", "medium", "value"):
+        reached.setdefault((contact_id, medium), []).append(value)
     contacts = Contact.objects.filter(customer_id=customer_id, id__in=list(contact_ids))
-    return {row.id: Person(row.id, row.kind, row.name, tuple(phones.get(row.id, ()))) for row in contacts}
+    return {
+        row.id: Person(row.id, row.kind, row.name, *(tuple(reached.get((row.id, medium), ())) for medium in ("phone", "email")))
+        for row in contacts
+    }
 
 
 @scoped

@@ -71,10 +71,7 @@ def unseal(customer_id: int, sealed: str) -> str:
     key_id = sealing.key_id_of(sealed)
     if key_id is None:
         return sealed
-    ring = _ring(customer_id)
-    if key_id not in ring.ciphers:
-        ring = _read(customer_id)
-    found = ring.ciphers.get(key_id)
+    found = _cipher(customer_id, key_id)
     if found is None:
         return GONE
     try:
@@ -82,6 +79,31 @@ def unseal(customer_id: int, sealed: str) -> str:
     except (sealing.Unreadable, ValueError):
         log.error("a text of customer %s does not fit its seal", customer_id)
         return GONE
+
+
+def _cipher(customer_id: int, key_id: int) -> AESGCM | None:
+    ring = _ring(customer_id)
+    if key_id not in ring.ciphers:
+        ring = _read(customer_id)
+    return ring.ciphers.get(key_id)
+
+
+def seal_bytes(customer_id: int, content: bytes) -> bytes:
+    ring = _ring(customer_id)
+    return sealing.seal_bytes(content, key_id=ring.newest, with_=ring.ciphers[ring.newest], whose=customer_id)
+
+
+def unseal_bytes(customer_id: int, sealed: bytes) -> bytes:
+    """A file's content. Raises Conflict for one that nobody can read any more."""
+    found = _cipher(customer_id, sealing.key_id_of_bytes(sealed))
+    try:
+        return sealing.unseal_bytes(sealed, with_=found, whose=customer_id) if found else _gone()
+    except sealing.Unreadable:
+        return _gone()
+
+
+def _gone() -> bytes:
+    raise Conflict("This file cannot be read any more.", remedy="Its key was removed.")
 
 
 def sealed(field: str) -> property:

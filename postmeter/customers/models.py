@@ -93,10 +93,15 @@ class BodyKey(CustomerRow):
         db_table = "customers_body_key"
 
 
-class SenderNumber(models.Model):
-    """A number that texts come from and replies come to. Not business data: a number is one customer's at a time."""
+def mailbox_name(number: int) -> str:
+    """A customer's mailbox: its number, which stays when its name changes."""
+    return f"mailbox:{number}"
 
-    number = models.TextField(primary_key=True)
+
+class SenderNumber(models.Model):
+    """A number that texts come from and replies come to, or a mailbox. Not business data: it is one customer's at a time."""
+
+    number = models.TextField(primary_key=True)  # E.164, or `mailbox_name`
     customer_id = models.BigIntegerField()
 
     class Meta:

@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from postmeter.customers import bodies, keys, permissions
-from postmeter.customers.models import ApiKey, Customer, Member, Role, SenderNumber, User
+from postmeter.customers.models import ApiKey, Customer, Member, Role, SenderNumber, User, mailbox_name
 from postmeter.db import calls
 from postmeter.db.scope import customer as customer_scope
 from postmeter.db.scope import scoped
@@ -75,6 +75,8 @@ def create_customer(
         try:
             with transaction.atomic():
                 SenderNumber(number=sender, customer_id=customer_id).save(force_insert=True)
+                customer.refresh_from_db(fields=["number"])
+                SenderNumber(number=mailbox_name(customer.number), customer_id=customer_id).save(force_insert=True)
         except IntegrityError:
             raise Conflict("This number is another customer's.", field="sender", remedy="Choose another number.") from None
         events.record("customer.created", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor)

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from postmeter.customers import keys, permissions
-from postmeter.customers.models import ApiKey, Customer, Member, SenderNumber, User
+from postmeter.customers.models import ApiKey, Customer, Member, SenderNumber, User, mailbox_name
 from postmeter.db import scope
 from postmeter.db.scope import scoped
 
@@ -78,6 +78,11 @@ def customer(*, customer_id: int) -> Customer:
 def customer_of_number(number: str) -> int | None:
     """Whose number this is."""
     return SenderNumber.objects.filter(number=number).values_list("customer_id", flat=True).first()
+
+
+def customer_of_mailbox(number: int) -> int | None:
+    """Whose mailbox has this number."""
+    return customer_of_number(mailbox_name(number))
 
 
 def seats_of(user: User) -> list[Seat]:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from postmeter.kit.refusals import NotFound
 
 _BLOCK = struct.Struct(">Q2s6x")
+_PAIR = struct.Struct(">QQ")
 _PREFIX = re.compile(r"[A-Za-z]{2}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _TOO_LARGE = 2**63
@@ -57,6 +58,24 @@ class PublicIds:
         if not 0 < id_ < _TOO_LARGE or block != _BLOCK.pack(id_, tag):
             raise NoSuchId
         return int(id_)
+
+    def encode_pair(self, first: int, second: int) -> str:
+        """Two ids in one block, as 32 hex digits: where an id of 34 characters and its owner's do not fit, as before an @.
+
+        All of the block is used, so whoever reads one back has to see whether there is such a pair.
+        """
+        if not (0 < first < _TOO_LARGE and 0 < second < _TOO_LARGE):
+            raise ValueError(f"{first} and {second} are not ids")
+        return self._cipher.encryptor().update(_PAIR.pack(first, second)).hex()
+
+    def decode_pair(self, text: str) -> tuple[int, int]:
+        """The two ids. Refuses NoSuchId what cannot be a pair: three of four that somebody makes up."""
+        if not _HEX.fullmatch(text):
+            raise NoSuchId
+        first, second = _PAIR.unpack(self._cipher.decryptor().update(bytes.fromhex(text)))
+        if not (0 < first < _TOO_LARGE and 0 < second < _TOO_LARGE):
+            raise NoSuchId
+        return first, second
 
 
 def _tag(prefix: str) -> bytes:

@@ -158,7 +158,20 @@ class Dispatcher:
         found = self._carriers.get(message.provider)
         if found is None:
             return TryLater(f"There is no provider called {message.provider}.")
-        return await found.send(Outbound(message.id, message.sender, message.recipient, message.body, url))
+        return await found.send(
+            Outbound(
+                message.id,
+                message.sender,
+                message.recipient,
+                message.body,
+                url,
+                message.media,
+                message.customer_id,
+                message.name,
+                message.postal_address,
+                message.kind,
+            )
+        )
 
     async def _record_all(self) -> None:
         """Write outcomes as they come: everything that arrived while the last batch was being written is the next batch."""

@@ -12,7 +12,6 @@ from postmeter.consent import queries as consents
 from postmeter.consent import words
 from postmeter.consent.words import Wish
 from postmeter.contacts import operations as contacts
-from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
@@ -25,7 +24,7 @@ from postmeter.ledger import operations as ledger
 from postmeter.messaging import inbox
 from postmeter.messaging.answers import CONFIRM_WITHIN, answer
 from postmeter.messaging.channels import sms
-from postmeter.messaging.inbox import Attention
+from postmeter.messaging.inbox import Attention, Come
 from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.say import say
@@ -59,25 +58,15 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
         contact_id = contacts.of_address(customer_id=customer_id, medium="phone", value=word.sender, actor="system", now=now)
         thread_id = inbox.thread_of(customer_id=customer_id, contact_id=contact_id, now=now)
         cost = _cost(customer, word, now)
-        new = calls.rows(
-            """INSERT INTO messaging_inbound (customer_id, id, thread_id, channel, sender, recipient, body, provider, provider_ref,
-                   wish, wallet_id, unit, charged_micros, at)
-               VALUES (%s, next_id(), %s, 'sms', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-               ON CONFLICT (customer_id, provider, provider_ref) DO NOTHING RETURNING id""",
-            [
-                customer_id,
-                thread_id,
-                word.sender,
-                word.recipient,
-                bodies.seal(customer_id, heard.text),
-                provider,
-                word.ref,
-                heard.wish or "",
-                cost.wallet.id if cost else 0,
-                cost.wallet.unit if cost else "",
-                cost.micros if cost else 0,
-                now,
-            ],
+        come = Come("sms", word.sender, word.recipient, heard.text, provider, word.ref, heard.wish or "")
+        new = inbox.keep(
+            customer_id=customer_id,
+            thread_id=thread_id,
+            come=come,
+            now=now,
+            wallet_id=cost.wallet.id if cost else 0,
+            unit=cost.wallet.unit if cost else "",
+            charged_micros=cost.micros if cost else 0,
         )
         if not new:
             return False
@@ -90,11 +79,11 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
                 target_id=wallet_operations.accounts(customer_id=customer_id, wallet=cost.wallet).usage,
                 amount_micros=cost.micros,
                 code=CODE,
-                ref_id=new[0][0],
+                ref_id=new,
                 transfer_ids=(calls.next_id(), calls.next_id()),
                 now=now,
             )
-        events.record("message.received", customer_id=customer_id, subject_id=new[0][0], now=now, data={"wish": heard.wish})
+        events.record("message.received", customer_id=customer_id, subject_id=new, now=now, data={"wish": heard.wish})
         crash_point("messaging.text_uncommitted")
     return True
 

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from postmeter.contacts import queries as contacts
 from postmeter.contacts.queries import Person
+from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.db import calls
 from postmeter.db.scope import scoped
@@ -62,6 +63,48 @@ def thread_of(*, customer_id: int, contact_id: int, now: datetime) -> int:
             [customer_id, contact_id, now],
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Come:
+    """Something that came in, as it is kept; `ref` is its provider's name for it."""
+
+    channel: str
+    sender: str
+    recipient: str
+    text: str
+    provider: str
+    ref: str
+    wish: str = ""
+
+
+@scoped
+def keep(
+    *, customer_id: int, thread_id: int, come: Come, now: datetime, wallet_id: int = 0, unit: str = "", charged_micros: int = 0
+) -> int | None:
+    """Keep it in this thread; its id, or None for what is there already."""
+    new = calls.rows(
+        """INSERT INTO messaging_inbound (customer_id, id, thread_id, channel, sender, recipient, body, provider, provider_ref,
+               wish, wallet_id, unit, charged_micros, at)
+           VALUES (%s, next_id(), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (customer_id, provider, provider_ref) DO NOTHING RETURNING id""",
+        [
+            customer_id,
+            thread_id,
+            come.channel,
+            come.sender,
+            come.recipient,
+            bodies.seal(customer_id, come.text),
+            come.provider,
+            come.ref,
+            come.wish,
+            wallet_id,
+            unit,
+            charged_micros,
+            now,
+        ],
+    )
+    return int(new[0][0]) if new else None
 
 
 @scoped

@@ -116,6 +116,34 @@ class Inbound(CustomerRow):
         indexes = [models.Index(fields=["customer_id", "thread_id", "id"], name="messaging_inbound_thread")]
 
 
+class Media(CustomerRow):
+    """A file that a message brings: a picture, a document. Kept once, however many messages carry it; sealed like their texts."""
+
+    name_sealed = models.TextField(db_column="name")
+    content_type = models.TextField()  # what its first bytes say, not what somebody called it
+    size = models.IntegerField()
+    content_sealed = models.BinaryField(db_column="content")
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    name = sealed("name_sealed")
+
+    class Meta:
+        db_table = "messaging_media"
+
+
+class Attachment(models.Model):
+    """That a message, going out or come in, carries a file."""
+
+    pk = models.CompositePrimaryKey("customer_id", "message_id", "position")
+    customer_id = models.BigIntegerField()
+    message_id = models.BigIntegerField()  # of a message or of what came in: their ids are one sequence
+    position = models.SmallIntegerField()
+    media_id = models.BigIntegerField()
+
+    class Meta:
+        db_table = "messaging_attachment"
+
+
 class Quote(CustomerRow):
     """A guaranteed price for a list: sending by its id charges this and nothing else, until `valid_until`."""
 

@@ -10,8 +10,9 @@ from postmeter.kit.refusals import NotFound
 from postmeter.ledger import queries as ledger
 from postmeter.messaging.models import Batch, Message, Quote, QuoteItem, Receipt
 
-# What providers say of a number that does not exist or takes no texts (Twilio's, which the other adapters translate to).
-BAD_NUMBER = ("21211", "21614", "30005", "30006")
+# What providers say of a number that does not exist or takes no texts (Twilio's, which the other adapters translate to), and mail
+# servers of a mailbox (RFC 3463: 5.1 an address, 5.2 a mailbox that is off).
+BAD_ADDRESS = ("21211", "21614", "30005", "30006", "5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1", "550")
 ENDS_WITHIN = timedelta(days=4)
 
 
@@ -240,8 +241,8 @@ def waiting(*, customer_id: int) -> Waiting:
 
 @scoped
 def ended_badly(*, customer_id: int, actor: str, with_programs: bool, since: datetime) -> tuple[int, int]:
-    """How many messages of this actor, and of programs if wanted, ended after then because of their number (S-076), and how many
-    because their recipient did not agree in time (S-077)."""
+    """How many messages of this actor, and of programs if wanted, ended after then because of their number or address (S-075,
+    S-076), and how many because their recipient did not agree in time (S-077)."""
     numbers, unanswered = calls.rows(
         """SELECT count(*) FILTER (WHERE state IN ('failed', 'undelivered') AND error_code = ANY (%s)),
                count(*) FILTER (WHERE state = 'expired' AND EXISTS (
@@ -250,7 +251,7 @@ def ended_badly(*, customer_id: int, actor: str, with_programs: bool, since: dat
            FROM messaging_message m WHERE customer_id = %s AND id >= db_id_at(%s) AND changed_at > %s
                AND state IN ('failed', 'undelivered', 'expired') AND provider <> 'sandbox'
                AND (created_by = %s OR %s AND created_by NOT LIKE 'member:%%')""",
-        [list(BAD_NUMBER), customer_id, since - ENDS_WITHIN, since, actor, with_programs],
+        [list(BAD_ADDRESS), customer_id, since - ENDS_WITHIN, since, actor, with_programs],
     )[0]
     return numbers, unanswered
 

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from postmeter.messaging.carriers.http import HttpCarrier
+from postmeter.messaging.carriers.mail import MailCarrier
 from postmeter.messaging.providers import Outbound, Outcome, Receipt, provider
 
 
@@ -24,4 +25,6 @@ class Carrier(AbstractAsyncContextManager["Carrier"], Protocol):
 
 def carrier(name: str, settings: Mapping[str, str], *, connections: int = 64) -> Carrier:
     """What carries for the provider of that name."""
+    if name == "smtp":
+        return MailCarrier(settings, connections=connections)
     return HttpCarrier(provider(name, settings), connections=connections)

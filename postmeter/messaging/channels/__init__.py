@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from postmeter.kit.phone import is_costly, looks_e164, normalize
 from postmeter.kit.refusals import BadInput
-from postmeter.messaging.channels import sms
+from postmeter.messaging.channels import email, sms
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ def read_phone(given: str, region: str) -> str:
 
 CHANNELS = {
     "sms": Channel("sms", "segment", "phone", sms.count, check_phone, read_phone),  # known exactly before it is sent
+    "email": Channel("email", "message", "email", email.count, email.check, email.read, is_free=True),
 }
 
 

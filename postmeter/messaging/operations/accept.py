@@ -21,6 +21,7 @@ from postmeter.db import calls, scope
 from postmeter.kit.crash import crash_point
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
 from postmeter.messaging import channels, lint, routes
+from postmeter.messaging.addresses import mailbox_of
 from postmeter.messaging.channels import Channel
 from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS, OPT_IN
 from postmeter.messaging.models import Batch
@@ -179,7 +180,7 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
         accounts.wallet,
         accounts.usage,
         wallet.unit,
-        customer.sender,
+        mailbox_of(customer.name, customer.number) if on.medium == "email" else customer.sender,
         customer.country,
         routes.first(channel) if mode == "live" else routes.SANDBOX,
         prices,

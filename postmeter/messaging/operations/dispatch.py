@@ -9,13 +9,16 @@ from datetime import datetime, timedelta
 
 from postmeter.customers import bodies
 from postmeter.customers import queries as customers
+from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
+from postmeter.messaging import media
 from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.night import Night, night_of
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.record import Fact, record
+from postmeter.messaging.providers import Media
 from postmeter.messaging.routes import SANDBOX
 from postmeter.messaging.states import State
 
@@ -34,6 +37,11 @@ class Claimed:
     recipient: str
     body: str
     attempts: int
+    channel: str
+    kind: str
+    media: tuple[Media, ...] = ()
+    name: str = ""  # the customer's, and its address: an email says both
+    postal_address: str = ""
 
 
 # A loose scan of the queue's index: as many probes as customers with work, however long their queues are.
@@ -70,7 +78,8 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     ]
     if not found:
         return []
-    rules = _rules(customer_id, found, now)
+    customer = customers.customer(customer_id=customer_id)
+    rules = _rules(customer, found, now)
     fates = [(due, rules.fate_of(due)) for due in found]
     _put_off(customer_id, [(due, fate) for due, fate in fates if fate.until], now)
     ended = [Fact(due.id, "us", "", fate.ends, status=fate.why, refused=True) for due, fate in fates if fate.ends is not None]
@@ -82,13 +91,27 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     claimed = calls.rows(
         """UPDATE messaging_message SET state = 'sending', attempts = attempts + 1, changed_at = %s
            WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%b)
-           RETURNING customer_id, id, provider, sender, recipient, body, attempts""",
+           RETURNING customer_id, id, provider, sender, recipient, body, attempts, channel, kind""",
         [now, customer_id, ids[0], ids[-1], ids],
     )
     crash_point("messaging.claim_uncommitted")
+    files = media.of_messages(customer_id=customer_id, message_ids=[row[1] for row in claimed if row[7] in media.CHANNELS])
     opened = [
-        Claimed(owner, id_, provider, sender, recipient, bodies.unseal(customer_id, body), attempts)
-        for owner, id_, provider, sender, recipient, body, attempts in claimed
+        Claimed(
+            owner,
+            id_,
+            provider,
+            sender,
+            recipient,
+            bodies.unseal(customer_id, body),
+            attempts,
+            channel,
+            kind,
+            files.get(id_, ()),
+            customer.name,
+            customer.address,
+        )
+        for owner, id_, provider, sender, recipient, body, attempts, channel, kind in claimed
     ]
     # What says that a text cannot be read is for our pages, not for its recipient.
     lost = [message for message in opened if message.body == bodies.GONE]
@@ -152,8 +175,8 @@ class _Rules:
         return GOES
 
 
-def _rules(customer_id: int, found: Sequence[_Due], now: datetime) -> _Rules:
-    customer, addresses = customers.customer(customer_id=customer_id), [due.recipient for due in found]
+def _rules(customer: Customer, found: Sequence[_Due], now: datetime) -> _Rules:
+    customer_id, addresses = customer.id, [due.recipient for due in found]
     out = calls.rows(
         "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%b)", [customer_id, addresses]
     )

@@ -36,6 +36,10 @@ class Outbound:
     body: str
     callback_url: str
     media: Sequence[Media] = ()
+    customer_id: int = 0
+    name: str = ""  # whose message it is, and where they are: an email says both
+    postal_address: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

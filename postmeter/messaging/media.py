@@ -1,0 +1,99 @@
+"""Files that messages carry: checked, sealed, kept once (S-063, K2). What a file is, its first bytes say."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from postmeter.customers import bodies
+from postmeter.db import calls
+from postmeter.db.scope import scoped
+from postmeter.kit.refusals import NotFound
+from postmeter.messaging.models import Attachment
+from postmeter.messaging.models import Media as Row
+from postmeter.messaging.providers import Media
+
+CHANNELS = frozenset({"email", "mms", "fax"})  # whose messages may carry files
+UNKNOWN = "application/octet-stream"
+_BEGINS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+PICTURES = frozenset({"image/png", "image/jpeg", "image/gif"})  # a browser may show these: there is no script in them
+
+
+def kind_of(content: bytes) -> str:
+    """What the bytes are, of what we know; everything else is a file to download."""
+    return next((kind for begin, kind in _BEGINS if content.startswith(begin)), UNKNOWN)
+
+
+@scoped
+def keep(*, customer_id: int, files: Sequence[Media], actor: str, now: datetime) -> list[int]:
+    """Keep files; returns their ids in the same order."""
+    ids = calls.next_ids(len(files))
+    Row.objects.bulk_create(
+        Row(
+            customer_id=customer_id,
+            id=id_,
+            name_sealed=bodies.seal(customer_id, file.name),
+            content_type=kind_of(file.content),
+            size=len(file.content),
+            content_sealed=bodies.seal_bytes(customer_id, file.content),
+            created_by=actor,
+            created_at=now,
+        )
+        for id_, file in zip(ids, files, strict=True)
+    )
+    return ids
+
+
+@scoped
+def attach(*, customer_id: int, message_ids: Sequence[int], media_ids: Sequence[int]) -> None:
+    """Have each of these messages carry all of these files."""
+    Attachment.objects.bulk_create(
+        Attachment(customer_id=customer_id, message_id=message_id, position=position, media_id=media_id)
+        for message_id in message_ids
+        for position, media_id in enumerate(media_ids)
+    )
+
+
+@scoped
+def of_messages(*, customer_id: int, message_ids: Collection[int]) -> dict[int, tuple[Media, ...]]:
+    """The files of each message that has some."""
+    if not message_ids:
+        return {}
+    links = list(Attachment.objects.filter(customer_id=customer_id, message_id__in=list(message_ids)).order_by("position"))
+    rows = {row.id: row for row in Row.objects.filter(customer_id=customer_id, id__in={link.media_id for link in links})}
+    opened = {id_: _open(row) for id_, row in rows.items()}
+    found: dict[int, tuple[Media, ...]] = {}
+    for link in links:
+        found[link.message_id] = (*found.get(link.message_id, ()), opened[link.media_id])
+    return found
+
+
+@scoped
+def listed(*, customer_id: int, message_ids: Collection[int]) -> dict[int, list[Row]]:
+    """The files of each message without their content, for pages."""
+    links = list(Attachment.objects.filter(customer_id=customer_id, message_id__in=list(message_ids)).order_by("position"))
+    rows = Row.objects.filter(customer_id=customer_id, id__in={link.media_id for link in links}).defer("content_sealed")
+    by_id = {row.id: row for row in rows}
+    found: dict[int, list[Row]] = {}
+    for link in links:
+        found.setdefault(link.message_id, []).append(by_id[link.media_id])
+    return found
+
+
+@scoped
+def content(*, customer_id: int, media_id: int) -> Media:
+    """Raises NotFound."""
+    row = Row.objects.filter(customer_id=customer_id, id=media_id).first()
+    if row is None:
+        raise NotFound("There is no such file.")
+    return _open(row)
+
+
+def _open(row: Row) -> Media:
+    return Media(row.name, row.content_type, bodies.unseal_bytes(row.customer_id, bytes(row.content_sealed)))
