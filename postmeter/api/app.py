@@ -23,6 +23,7 @@ from postmeter.api import (
     batches,
     errors,
     invoices,
+    media,
     messages,
     payment_methods,
     price_lists,
@@ -43,6 +44,7 @@ from postmeter.api.threads import Threads
 
 _ROOMS = (
     messages,
+    media,
     batches,
     quotes,
     wallets,

@@ -8,8 +8,20 @@ from msgspec import Meta
 
 from postmeter.api.errors import RowError
 from postmeter.api.idempotency import once
-from postmeter.api.messages import Amount, Moment, Purpose, WhenShort, useful_until
+from postmeter.api.messages import (
+    Amount,
+    ChannelName,
+    MediaIds,
+    Moment,
+    Purpose,
+    Subject,
+    Text,
+    WhenShort,
+    body_of,
+    useful_until,
+)
 from postmeter.api.operation import Call, Reply, operation
+from postmeter.api.reading import id_in
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import decimal_string
@@ -41,10 +53,10 @@ _REFUSED = {
 class Row(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One message of a list."""
 
-    to: Annotated[str, Meta(description="A phone number in E.164.", max_length=200, examples=["+15550100123"])]
-    text: Annotated[
-        str, Meta(description="What it says: up to 10 segments.", max_length=1600, examples=["See you tomorrow at ten."])
+    to: Annotated[
+        str, Meta(description="A phone number in E.164, or for an email an address.", max_length=254, examples=["+15550100123"])
     ]
+    text: Text
 
 
 Rows = Annotated[list[Row], Meta(min_length=1, max_length=LIST_AT_MOST)]
@@ -54,6 +66,9 @@ class NewBatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A list to send."""
 
     messages: Rows
+    channel: ChannelName = "sms"
+    subject: Subject = None
+    media: MediaIds = []
     whole: Annotated[
         bool,
         Meta(description="All or nothing. Without it the rows that can be sent and paid for go, and the others say why not."),
@@ -121,7 +136,9 @@ def send_batch(call: Call[NewBatch, None]) -> object:
     submission = Submission(
         customer_id=call.customer_id,
         recipients=[row.to for row in body.messages],
-        bodies=[row.text for row in body.messages],
+        bodies=[body_of(body.channel, body.subject, row.text) for row in body.messages],
+        channel=body.channel,
+        media=[id_in(each, "ME", "media") for each in body.media],
         actor=call.caller.actor,
         mode=call.caller.mode,
         key=call.key.key if call.key else None,

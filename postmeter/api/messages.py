@@ -1,5 +1,6 @@
 """Single messages: send one, look at them, follow one's trail, take one back."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -16,10 +17,19 @@ from postmeter.kit import phone
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound
 from postmeter.ledger.queries import Entry
-from postmeter.messaging import models, queries
+from postmeter.messaging import media, models, queries
+from postmeter.messaging.channels import channel, email
 from postmeter.messaging.explain import Step, explain, steps
 from postmeter.messaging.operations import cancel
-from postmeter.messaging.operations.accept import Accepted, KeyReused, MessagingOff, NotCoveredList, Submission, submit_together
+from postmeter.messaging.operations.accept import (
+    Accepted,
+    KeyReused,
+    MessagingOff,
+    NotCoveredList,
+    Submission,
+    submit,
+    submit_together,
+)
 from postmeter.messaging.states import MACHINE, State
 
 Amount = Annotated[str, Meta(description="A decimal string, in units of `unit`.", examples=["0.0114"])]
@@ -32,14 +42,33 @@ Number = Annotated[
         extra_json_schema={"pattern": f"^{phone.E164}$"},
     ),
 ]
+Recipient = Annotated[
+    str,
+    Meta(
+        description="A phone number in E.164, or for an email an address.",
+        max_length=254,
+        examples=["+15550100123"],
+        extra_json_schema={"pattern": rf"^({phone.E164}|[^@\s]+@[^@\s]+)$"},
+    ),
+]
 Text = Annotated[
     str,
     Meta(
-        description="What it says: up to 10 segments.",
-        min_length=1,
-        max_length=1600,
+        description="What it says: a text message up to 10 segments, a picture message up to 1,600 characters and may be empty, an "
+        "email up to 50,000 characters.",
+        max_length=50_000,
         examples=["See you tomorrow at ten. Harbour Physio"],
     ),
+]
+ChannelName = Annotated[
+    Literal["sms", "mms", "email"],
+    Meta(
+        description="`sms`: a text message; `mms`: a picture message, which needs `media`; `email`: free, and needs a `subject`."
+    ),
+]
+Subject = Annotated[str, Meta(description="Of an email, in one line.", max_length=200, examples=["Your visit on Tuesday"])] | None
+MediaIds = Annotated[
+    list[Annotated[str, Meta(max_length=64)]], Meta(description="Files to go with it, uploaded before.", max_length=20)
 ]
 Moment = Annotated[datetime, Meta(tz=True, examples=["2027-03-01T09:30:00Z"])]
 WhenShort = Annotated[
@@ -56,14 +85,18 @@ Purpose = Annotated[
         description="What it is for. `code` is for one-time codes and what is urgent: it alone goes in the recipient's quiet hours."
     ),
 ]
+LARGEST = 400_000  # an email of 50,000 characters, each escaped
 HOLDS_NOTHING = MACHINE.finals | {State.WAITING}
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A text to send to one phone."""
+    """A message to send to one recipient."""
 
-    to: Number
+    to: Recipient
     text: Text
+    channel: ChannelName = "sms"
+    subject: Subject = None
+    media: MediaIds = []
     useful_until: Annotated[Moment | None, Meta(description="After this it is not sent any more, and costs nothing.")] = None
     when_short: WhenShort = None
     kind: Purpose = "ad_hoc"
@@ -94,9 +127,11 @@ class Message(msgspec.Struct, kw_only=True):
     channel: str
     sender: Annotated[str, Meta(description="The number that it comes from.")]
     to: str
+    subject: Annotated[str | None, Meta(description="Of an email.")]
     text: str
+    media: Annotated[list[str], Meta(description="The files that it carries.")]
     encoding: str
-    segments: int
+    segments: Annotated[int, Meta(description="The units that it is priced in: segments of a text message, one of the others.")]
     state: State
     price: Amount
     fee: Amount
@@ -124,7 +159,10 @@ class MessageQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     cursor: Cursor | None = None
     limit: Limit = 50
     state: State | None = None
-    to: Annotated[str, Meta(max_length=20, description="Only those to this number (E.164; write + as %2B).")] | None = None
+    to: (
+        Annotated[str, Meta(max_length=254, description="Only those to this number (E.164; write + as %2B) or email address.")]
+        | None
+    ) = None
     batch: Annotated[str, Meta(max_length=64, description="Only those of this batch.")] | None = None
 
 
@@ -185,6 +223,7 @@ class MessageTrail(msgspec.Struct, kw_only=True):
     answer=AcceptedMessage,
     status=202,
     refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff),
+    largest=LARGEST,
 )
 async def send_message(call: Call[NewMessage, None]) -> object:
     """Prices one text, puts its price on hold and queues it. It is charged when it is delivered, at most the hold.
@@ -214,7 +253,9 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
     submission = Submission(
         customer_id=call.customer_id,
         recipients=[body.to],
-        bodies=[body.text],
+        bodies=[body_of(body.channel, body.subject, body.text)],
+        channel=body.channel,
+        media=[id_in(each, "ME", "media") for each in body.media],
         actor=call.caller.actor,
         mode=call.caller.mode,
         key=key.key if key else None,
@@ -223,12 +264,23 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
         wait=None if body.when_short is None else body.when_short == "wait",
         kind=body.kind,
     )
+    if submission.media:
+        return await call.door.threads.run(submit, submission, now=call.now), call.now
     if call.door.batcher:
         return await call.door.batcher.submit(submission)
     [answer] = await call.door.threads.run(submit_together, [submission], now=call.now)
     if isinstance(answer, Exception):
         raise answer
     return answer, call.now
+
+
+def body_of(channel: str, subject: str | None, text: str) -> str:
+    """What is kept of a message. Raises BadInput for an email without a subject, and for a subject of anything else."""
+    if channel == "email":
+        return email.compose(subject or "", text)
+    if subject is not None:
+        raise BadInput("Only an email has a subject.", field="subject", remedy="Leave it out, or send an email.")
+    return text
 
 
 def useful_until(at: datetime | None, now: datetime) -> datetime | None:
@@ -270,8 +322,8 @@ def _as_accepted_before(customer_id: int, message_id: int) -> Reply:
 def list_messages(call: Call[None, MessageQuery]) -> MessagePage:
     """The newest first."""
     query = call.query
-    if query.to is not None and not phone.looks_e164(query.to):
-        raise BadInput("This is not a phone number.", field="to", remedy="Write it with + (as %2B) and country code.")
+    if query.to is not None:
+        channel("email" if "@" in query.to else "sms").check(query.to)
     rows = queries.messages(
         customer_id=call.customer_id,
         before=position_of(query.cursor, "sm"),
@@ -282,13 +334,14 @@ def list_messages(call: Call[None, MessageQuery]) -> MessagePage:
         sandbox=call.caller.mode == "test",
     )
     shown, cursor = page(rows, query.limit, "sm", lambda row: row.id)
-    return MessagePage(data=[shape_of(row) for row in shown], next_cursor=cursor)
+    files = _files(call.customer_id, shown)
+    return MessagePage(data=[shape_of(row, files.get(row.id, ())) for row in shown], next_cursor=cursor)
 
 
 @operation("GET", "/v1/messages/{id}", of="SM", scope=READ_MESSAGES, summary="One message", answer=Message, refusals=(NotFound,))
 def get_message(call: Call[None, None]) -> Message:
     """Where it stands and what it has cost."""
-    return shape_of(_message(call))
+    return _shown(_message(call))
 
 
 @operation(
@@ -304,7 +357,7 @@ def get_trail(call: Call[None, None]) -> MessageTrail:
     """Why it was or was not sent, when, what the provider said, what it cost, and which ledger entries."""
     _message(call)
     trail = queries.trail(customer_id=call.customer_id, message_id=call.id)
-    shown = shape_of(trail.message)
+    shown = _shown(trail.message)
     return MessageTrail(
         message=shown,
         explanation=explain(trail),
@@ -337,7 +390,7 @@ def cancel_message(call: Call[None, None]) -> Message:
         return call.id
 
     once(call, take_back)
-    return shape_of(_message(call))
+    return _shown(_message(call))
 
 
 def _message(call: Call[None, None]) -> models.Message:
@@ -347,7 +400,16 @@ def _message(call: Call[None, None]) -> models.Message:
     return found
 
 
-def shape_of(row: models.Message) -> Message:
+def _shown(row: models.Message) -> Message:
+    return shape_of(row, _files(row.customer_id, [row]).get(row.id, ()))
+
+
+def _files(customer_id: int, rows: Sequence[models.Message]) -> dict[int, list[models.Media]]:
+    ids = [row.id for row in rows if row.channel in media.CHANNELS]
+    return media.listed(customer_id=customer_id, message_ids=ids) if ids else {}
+
+
+def shape_of(row: models.Message, files: Sequence[models.Media] = ()) -> Message:
     ids = public_ids()
     held = 0 if row.state in HOLDS_NOTHING else row.total_micros - row.charged_micros
     return Message(
@@ -358,7 +420,9 @@ def shape_of(row: models.Message) -> Message:
         channel=row.channel,
         sender=row.sender,
         to=row.recipient,
-        text=row.body,
+        subject=row.subject or None,
+        text=row.text,
+        media=[ids.encode("ME", file.id) for file in files],
         encoding=row.encoding,
         segments=row.segments,
         state=State(row.state),

@@ -8,9 +8,10 @@ from msgspec import Meta
 
 from postmeter.api.batches import LARGEST, Rows, SentBatch, sent_batch
 from postmeter.api.idempotency import once
-from postmeter.api.messages import Amount
+from postmeter.api.messages import Amount, ChannelName, MediaIds, Subject, body_of
 from postmeter.api.operation import Call, Reply, operation
 from postmeter.api.paging import Cursor, page, position_of
+from postmeter.api.reading import id_in
 from postmeter.api.wallets import wallet_of
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
@@ -25,6 +26,9 @@ class NewQuote(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A list to price. Numbers may be written as people write them; those of the customer's country need no country code."""
 
     messages: Rows
+    channel: ChannelName = "sms"
+    subject: Subject = None
+    media: MediaIds = []
 
 
 class NewSending(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -95,11 +99,19 @@ class QuoteItemQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 )
 def create_quote(call: Call[NewQuote, None]) -> object:
     """Measures and prices each text and guarantees the sum. Nothing is held or sent."""
-    wanted = [quotes.Wanted(row.to, row.text) for row in call.body.messages]
+    body = call.body
+    wanted = [quotes.Wanted(row.to, body_of(body.channel, body.subject, row.text)) for row in body.messages]
+    files = [id_in(each, "ME", "media") for each in body.media]
 
     def make() -> int:
         return quotes.make(
-            customer_id=call.customer_id, wanted=wanted, actor=call.caller.actor, now=call.now, mode=call.caller.mode
+            customer_id=call.customer_id,
+            wanted=wanted,
+            actor=call.caller.actor,
+            now=call.now,
+            mode=call.caller.mode,
+            channel=body.channel,
+            media_ids=files,
         ).id
 
     quote_id, known = once(call, make)

@@ -249,7 +249,7 @@ _listen = urlsplit(os.environ.get("POSTMETER_MAIL_LISTEN") or f"lmtp://127.0.0.1
 MAIL_LISTEN = {"host": _listen.hostname or "127.0.0.1", "port": str(_listen.port or 24), "protocol": _listen.scheme}
 PROVIDERS = {"twilio": TWILIO, "smtp": MAIL}
 # The providers of each channel, the first one first.
-ROUTES = {"sms": ("twilio",), "email": ("smtp",)}
+ROUTES = {"sms": ("twilio",), "mms": ("twilio",), "email": ("smtp",)}
 STRIPE = {
     "base_url": os.environ.get("POSTMETER_STRIPE_BASE_URL", _simulator),
     "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),

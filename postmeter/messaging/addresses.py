@@ -4,8 +4,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
+from django.core import signing
 
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.refusals import NotFound
@@ -24,6 +26,23 @@ def receipt_urls(customer_id: int, messages: Sequence[tuple[int, str]]) -> list[
         f"{settings.PUBLIC_URL}/callbacks/{provider}/{customer}/{id_}"
         for (_, provider), id_ in zip(messages, encoded, strict=True)
     ]
+
+
+MEDIA_FOR = timedelta(hours=24)  # how long a provider may fetch a file; it does so within minutes
+_MEDIA = signing.TimestampSigner(salt="messaging.media")
+
+
+def media_url(customer_id: int, media_id: int) -> str:
+    """Where a provider fetches a file of ours: nobody can make one up, and it ends."""
+    return f"{settings.PUBLIC_URL}/media/{_MEDIA.sign(public_ids().encode_pair(customer_id, media_id))}"
+
+
+def read_media_url(token: str) -> tuple[int, int]:
+    """Customer and file. Raises NotFound for what we did not sign, or too long ago."""
+    try:
+        return public_ids().decode_pair(_MEDIA.unsign(token, max_age=MEDIA_FOR))
+    except signing.BadSignature:
+        raise NotFound("There is no such file, or this address has ended.") from None
 
 
 def mailbox_of(name: str, number: int) -> str:

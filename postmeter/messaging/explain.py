@@ -14,7 +14,7 @@ from postmeter.messaging.queries import Trail
 from postmeter.messaging.states import CANCELLABLE, MACHINE, State
 from postmeter.rating.price import ERROR_CLASSES
 
-_PROVIDERS = {"twilio": "Twilio"}
+_PROVIDERS = {"twilio": "Twilio", "smtp": "the mail server"}
 _NAMED = 3  # characters that a sentence names
 
 _STANDS = {
@@ -28,6 +28,12 @@ _STANDS = {
     State.FAILED: "It failed before it reached the carriers.",
     State.EXPIRED: "It ended without being delivered, because its time was up.",
     State.CANCELLED: "It was taken back before it went out.",
+}
+
+_EMAIL_STANDS = {
+    State.SENT: "{provider} has it. Mail servers report only what they could not deliver.",
+    State.UNDELIVERED: "It was sent but did not reach the mailbox.",
+    State.FAILED: "It failed before it was on its way.",
 }
 
 _CLASSES = {
@@ -48,6 +54,16 @@ _REFUSALS = {
     "21612": "There is no way from this sender to this number.",
     "21614": "The number cannot receive texts.",
     "21617": "The text is too long.",
+}
+# What mail servers say (RFC 3463), the longer beginnings first.
+_MAIL = {
+    "5.2.2": "The mailbox is full.",
+    "5.1.": "There is no such mailbox.",
+    "5.2.": "The mailbox takes no mail.",
+    "5.3.4": "It is too big for the mail server there.",
+    "5.4.": "The mail server there could not be reached.",
+    "5.7.": "The mail server there took it for unwanted.",
+    "5": "The mail server there refused it.",
 }
 # Our own words in receipts (dispatch, sweep, cancel).
 _OURS = {
@@ -119,7 +135,10 @@ def explain(trail: Trail) -> list[str]:
     """What became of the message, why, what it cost, and how it was measured: two to five sentences."""
     message = trail.message
     state = State(message.state)
-    sentences = [_with_provider(_STANDS[state], message), *_why(trail, state), _money(trail, state), _measured(message)]
+    stands = _EMAIL_STANDS.get(state) if message.channel == "email" else None
+    sentences = [_with_provider(stands or _STANDS[state], message), *_why(trail, state), _money(trail, state)]
+    if message.channel != "email":
+        sentences.append(_measured(message))
     if state in CANCELLABLE:
         sentences.append("You can still take it back.")
     return sentences
@@ -137,7 +156,8 @@ def steps(trail: Trail) -> list[Step]:
 
 def _with_provider(text: str, message: Message) -> str:
     name = message.provider
-    return text.format(provider=_PROVIDERS.get(name, name.capitalize() or "The provider"))
+    said = text.format(provider=_PROVIDERS.get(name, name.capitalize() or "The provider"))
+    return said[:1].upper() + said[1:]
 
 
 def _why(trail: Trail, state: State) -> list[str]:
@@ -154,6 +174,9 @@ def _why(trail: Trail, state: State) -> list[str]:
 
 
 def _error(code: str, message: Message) -> str:
+    if message.channel == "email":
+        came_back = next((words for begin, words in _MAIL.items() if code.startswith(begin)), "It came back.")
+        return f"{came_back} (status {code})"
     known = _REFUSALS.get(code) or _CLASSES.get(ERROR_CLASSES.get(int(code), "") if code.isdigit() else "")
     return _with_provider(f"{known or 'The reason that {provider} gave is only a number.'} (error {code})", message)
 
@@ -179,6 +202,10 @@ def _money(trail: Trail, state: State) -> str:
 
 
 def _measured(message: Message) -> str:
+    if message.channel == "email":
+        return "An email is free."
+    if message.channel == "mms":
+        return "A picture message is one unit, whatever its text."
     count = "1 segment" if message.segments == 1 else f"{message.segments} segments"
     if message.encoding != sms.Encoding.UCS2:
         return f"The text is {count} in {message.encoding}."

@@ -15,7 +15,8 @@ from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.refusals import BadInput, NotFound
-from postmeter.messaging.models import Inbound, Message, Thread
+from postmeter.messaging import media
+from postmeter.messaging.models import Inbound, Media, Message, Thread
 
 SHOWN_AT_MOST = 200  # of each side of a conversation
 
@@ -34,13 +35,14 @@ _GRAVE = (Attention.MAY_CANCEL, Attention.WRONG_NUMBER)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One text of a conversation, in or out."""
+    """One message of a conversation, in or out, with its files."""
 
     at: datetime
     mine: bool
-    body: str
+    said: Message | Inbound
     message: Message | None = None
     received: Inbound | None = None
+    files: Sequence[Media] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +184,12 @@ def conversation(*, customer_id: int, thread_id: int) -> Conversation:
 def lines(*, customer_id: int, conversation: Conversation) -> list[Line]:
     """What was said on both sides, the oldest first; of each side the newest 200."""
     received = Inbound.objects.filter(customer_id=customer_id, thread_id=conversation.thread.id).order_by("-id")[:SHOWN_AT_MOST]
-    sent = Message.objects.filter(customer_id=customer_id, recipient__in=conversation.person.phones).order_by("-id")[
-        :SHOWN_AT_MOST
-    ]
-    found = [Line(row.at, False, row.body, received=row) for row in received]
-    found += [Line(row.created_at, True, row.body, message=row) for row in sent]
+    addresses = (*conversation.person.phones, *conversation.person.emails)
+    sent = Message.objects.filter(customer_id=customer_id, recipient__in=addresses).order_by("-id")[:SHOWN_AT_MOST]
+    carrying = [row.id for row in (*received, *sent) if row.channel in media.CHANNELS]
+    files = media.listed(customer_id=customer_id, message_ids=carrying) if carrying else {}
+    found = [Line(row.at, False, row, received=row, files=files.get(row.id, ())) for row in received]
+    found += [Line(row.created_at, True, row, message=row, files=files.get(row.id, ())) for row in sent]
     return sorted(found, key=lambda line: line.at)
 
 

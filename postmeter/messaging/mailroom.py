@@ -101,12 +101,22 @@ def _stop(message: Message, source: str, said: str, now: datetime) -> bool:
         )
 
 
+def whose(*, customer_id: int, message_id: int) -> tuple[str, str]:
+    """Whose email this was, and whom it went to. Raises NotFound."""
+    recipient = _email(customer_id, message_id).recipient
+    return customers.customer(customer_id=customer_id).name, recipient
+
+
 def unsubscribe(*, customer_id: int, message_id: int, source: str, now: datetime) -> bool:
     """The recipient of this email wants no more of them. Says whether that is new. Raises NotFound."""
+    return _stop(_email(customer_id, message_id), source, "", now)
+
+
+def _email(customer_id: int, message_id: int) -> Message:
     found = _message(Box("", customer_id, message_id))
     if found is None or found.channel != "email":
         raise NotFound("There is no such email.", remedy="Open the link as it stands in the email.")
-    return _stop(found, source, "", now)
+    return found
 
 
 def _by_mail(box: Box, sender: str, letter: Letter, now: datetime) -> bool:

@@ -1,17 +1,21 @@
 """Files that messages carry: checked, sealed, kept once (S-063, K2). What a file is, its first bytes say."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from postmeter.customers import bodies
 from postmeter.db import calls
 from postmeter.db.scope import scoped
-from postmeter.kit.refusals import NotFound
+from postmeter.kit.refusals import BadInput, NotFound
+from postmeter.messaging.addresses import media_url
+from postmeter.messaging.channels import Channel, Files
 from postmeter.messaging.models import Attachment
 from postmeter.messaging.models import Media as Row
 from postmeter.messaging.providers import Media
 
 CHANNELS = frozenset({"email", "mms", "fax"})  # whose messages may carry files
+BYTES_AT_MOST = 30_000_000
 UNKNOWN = "application/octet-stream"
 _BEGINS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -32,7 +36,12 @@ def kind_of(content: bytes) -> str:
 
 @scoped
 def keep(*, customer_id: int, files: Sequence[Media], actor: str, now: datetime) -> list[int]:
-    """Keep files; returns their ids in the same order."""
+    """Keep files; returns their ids in the same order. Raises BadInput for one that is empty or too big."""
+    for file in files:
+        if len(file.content) > BYTES_AT_MOST:
+            raise BadInput(
+                f"{file.name} is bigger than {BYTES_AT_MOST // 1_000_000} MB.", field="file", remedy="Make it smaller."
+            )
     ids = calls.next_ids(len(files))
     Row.objects.bulk_create(
         Row(
@@ -48,6 +57,34 @@ def keep(*, customer_id: int, files: Sequence[Media], actor: str, now: datetime)
         for id_, file in zip(ids, files, strict=True)
     )
     return ids
+
+
+def check(*, customer_id: int, on: Channel, media_ids: Sequence[int]) -> None:
+    """Raises BadInput for files that a message on this channel cannot carry, and where it needs one and has none."""
+    if not media_ids:
+        if on.files and on.files.needed:
+            raise BadInput("There is no picture.", field="media", remedy="Add one, or send it as a text message.")
+        return
+    if on.files is None:
+        raise BadInput("A text message carries no files.", field="media", remedy="Send it as a picture message or an email.")
+    _check_files(customer_id=customer_id, files=on.files, media_ids=media_ids)
+
+
+@scoped
+def _check_files(*, customer_id: int, files: Files, media_ids: Sequence[int]) -> None:
+    rows = {row.id: row for row in Row.objects.filter(customer_id=customer_id, id__in=list(media_ids)).defer("content_sealed")}
+    if len(rows) != len(media_ids):
+        raise BadInput(
+            "One of the files is not there, or is named twice.", field="media", remedy="Upload it, and use its id once."
+        )
+    if len(rows) > files.count_at_most:
+        raise BadInput("There are too many files.", field="media", remedy=f"Send at most {files.count_at_most}.")
+    if sum(row.size for row in rows.values()) > files.bytes_at_most:
+        limit = f"{files.bytes_at_most // 1_000_000} MB"
+        raise BadInput(f"Together the files are bigger than {limit}.", field="media", remedy="Make them smaller, or send fewer.")
+    wrong = [row.name for row in rows.values() if files.kinds and row.content_type not in files.kinds]
+    if wrong:
+        raise BadInput(f"{wrong[0]} is no picture that phones show.", field="media", remedy="Send JPEG, PNG or GIF pictures.")
 
 
 @scoped
@@ -67,7 +104,7 @@ def of_messages(*, customer_id: int, message_ids: Collection[int]) -> dict[int, 
         return {}
     links = list(Attachment.objects.filter(customer_id=customer_id, message_id__in=list(message_ids)).order_by("position"))
     rows = {row.id: row for row in Row.objects.filter(customer_id=customer_id, id__in={link.media_id for link in links})}
-    opened = {id_: _open(row) for id_, row in rows.items()}
+    opened = {id_: replace(_open(row), url=media_url(customer_id, id_)) for id_, row in rows.items()}
     found: dict[int, tuple[Media, ...]] = {}
     for link in links:
         found[link.message_id] = (*found.get(link.message_id, ()), opened[link.media_id])
@@ -84,6 +121,15 @@ def listed(*, customer_id: int, message_ids: Collection[int]) -> dict[int, list[
     for link in links:
         found.setdefault(link.message_id, []).append(by_id[link.media_id])
     return found
+
+
+@scoped
+def described(*, customer_id: int, media_id: int) -> Row:
+    """A file without its content. Raises NotFound."""
+    row = Row.objects.filter(customer_id=customer_id, id=media_id).defer("content_sealed").first()
+    if row is None:
+        raise NotFound("There is no such file.")
+    return row
 
 
 @scoped

@@ -4,19 +4,37 @@ from django.db import models
 
 from postmeter.customers.bodies import sealed
 from postmeter.db.models import CustomerRow
+from postmeter.messaging.channels import email
 from postmeter.messaging.states import MACHINE, State
 
 
-class Message(CustomerRow):
-    """One text to one recipient. Its hold in the ledger has the same id."""
+class Worded(CustomerRow):
+    """A message that goes out or came in: an email's body begins with its subject."""
+
+    channel = models.TextField()
+    body_sealed = models.TextField(db_column="body")
+    body = sealed("body_sealed")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def subject(self) -> str:
+        return email.split(self.body)[0] if self.channel == "email" else ""
+
+    @property
+    def text(self) -> str:
+        return email.split(self.body)[1] if self.channel == "email" else self.body
+
+
+class Message(Worded):
+    """One message to one recipient. Its hold in the ledger has the same id."""
 
     kind = models.TextField(default="ad_hoc")
     batch_id = models.BigIntegerField()
     wallet_id = models.BigIntegerField()
-    channel = models.TextField()
     sender = models.TextField()
     recipient = models.TextField()
-    body_sealed = models.TextField(db_column="body")
     encoding = models.TextField()
     segments = models.SmallIntegerField()
     unit = models.TextField()
@@ -35,8 +53,6 @@ class Message(CustomerRow):
     changed_at = models.DateTimeField()
     due_at = models.DateTimeField()
     useful_until = models.DateTimeField(null=True)
-
-    body = sealed("body_sealed")
 
     class Meta:
         db_table = "messaging_message"
@@ -93,14 +109,12 @@ class Thread(CustomerRow):
         ]
 
 
-class Inbound(CustomerRow):
-    """A text that came in. Kept whatever the balance is (A-58); the inbox reads from here."""
+class Inbound(Worded):
+    """A message that came in. Kept whatever the balance is (A-58); the inbox reads from here."""
 
     thread_id = models.BigIntegerField(default=0)
-    channel = models.TextField()
     sender = models.TextField()
     recipient = models.TextField()
-    body_sealed = models.TextField(db_column="body")
     provider = models.TextField()
     provider_ref = models.TextField()
     wish = models.TextField(blank=True, default="")  # what it asked for, as it was read (consent/words.py)
@@ -108,7 +122,6 @@ class Inbound(CustomerRow):
     unit = models.TextField(blank=True, default="")
     charged_micros = models.BigIntegerField(default=0)
     at = models.DateTimeField()
-    body = sealed("body_sealed")
 
     class Meta:
         db_table = "messaging_inbound"

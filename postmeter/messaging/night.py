@@ -36,7 +36,9 @@ def asleep(*, customer_id: int, quote_id: int, now: datetime) -> int:
     """How many of a quote's messages would wait for their morning now."""
     found = night_of(customers.customer(customer_id=customer_id), now)
     rows = calls.rows(
-        "SELECT recipient FROM messaging_quote_item WHERE customer_id = %s AND quote_id = %s AND excluded_code = ''",
+        """SELECT i.recipient, q.channel FROM messaging_quote_item i
+           JOIN messaging_quote q ON q.customer_id = i.customer_id AND q.id = i.quote_id
+           WHERE i.customer_id = %s AND i.quote_id = %s AND i.excluded_code = ''""",
         [customer_id, quote_id],
     )
-    return sum(found.opens_at(row[0], "sms", AD_HOC) > now for row in rows)
+    return sum(found.opens_at(recipient, channel, AD_HOC) > now for recipient, channel in rows)

@@ -31,6 +31,7 @@ PREFIXES = (
     "WE",
     "WD",
     "TH",
+    "ME",
 )
 
 

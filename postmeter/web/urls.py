@@ -23,6 +23,7 @@ from postmeter.web.views import (
     overview,
     payments,
     prices,
+    public,
     retry,
     send,
     settings,
@@ -57,7 +58,10 @@ urlpatterns = [
     path("inbox/", inbox.listed, name="inbox"),
     path("inbox/<TH:thread_id>/", inbox.thread, name="thread"),
     path("inbox/<TH:thread_id>/lines/", inbox.lines, name="thread-lines"),
+    path("inbox/files/<ME:media_id>/", inbox.file, name="file"),
     path("inbox/<TH:thread_id>/price/", inbox.preview, name="thread-preview"),
+    path("stop/<str:token>", public.stop, name="stop"),
+    path("media/<str:token>", public.picture, name="media"),
     path("theme/", choose_theme, name="theme"),
 ]
 urlpatterns += [  # credit

@@ -78,7 +78,7 @@ def test_whoever_may_read_it_reads_it_as_it_was_written(cast: Cast) -> None:
     assert {message.body[:40] for message in sent} == {CANARY}
     talk = threads(clinic)[-1]
     assert talk.last and talk.last.body == CANARY
-    assert [line.body for line in inbox.lines(customer_id=clinic.id, conversation=talk)] == [CANARY]
+    assert [line.said.text for line in inbox.lines(customer_id=clinic.id, conversation=talk)] == [CANARY]
     claimed = dispatch.claim(customer_id=clinic.id, at_most=100, now=at())
     assert {message.body[:40] for message in claimed if message.recipient != number(6)} == {CANARY}
     sweep.end_leases(customer_id=clinic.id, now=at() + 2 * dispatch.LEASE)

@@ -250,7 +250,7 @@ def test_a_contact_has_one_conversation_with_both_sides_in_order(cast: Cast) -> 
     (found,) = threads(harbour)
     assert (found.thread.unread, found.thread.attention, found.person.is_known) == (1, Attention.REPLY, False)
     said = inbox.lines(customer_id=harbour.id, conversation=found)
-    assert [(line.mine, line.body) for line in said] == [(True, "Can you come at 9?"), (False, "Yes, see you")]
+    assert [(line.mine, line.said.text) for line in said] == [(True, "Can you come at 9?"), (False, "Yes, see you")]
     assert inbox.unread(customer_id=harbour.id) == 1
     inbox.mark_read(customer_id=harbour.id, thread_id=found.thread.id)
     assert inbox.unread(customer_id=harbour.id) == 0

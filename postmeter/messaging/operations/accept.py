@@ -20,7 +20,7 @@ from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.kit.crash import crash_point
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
-from postmeter.messaging import channels, lint, routes
+from postmeter.messaging import channels, lint, media, routes
 from postmeter.messaging.addresses import mailbox_of
 from postmeter.messaging.channels import Channel
 from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS, OPT_IN
@@ -102,6 +102,7 @@ class Submission:
     useful_until: datetime | None = None
     quote_id: int | None = None
     priced: "Priced | None" = None
+    media: Sequence[int] = ()  # files that each of the messages carries
 
 
 @dataclass(slots=True)
@@ -245,6 +246,7 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
     """
     _decide_class(submission, now)
     who = _payer_of(submission, now)
+    media.check(customer_id=submission.customer_id, on=who.channel, media_ids=submission.media)
     priced = submission.priced or price_list(who, submission.recipients, submission.bodies)
     if submission.whole or not 0 < len(priced.problems) < len(submission.recipients):
         _refuse_problems(submission, priced)
@@ -258,6 +260,9 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         _refuse_answers(submission, who, accepted)
         if "exists" in accepted.words:
             return _as_before(submission.customer_id, accepted)
+        if submission.media:
+            sent = [id_ for id_, word in zip(accepted.ids, accepted.words, strict=True) if word in TAKEN]
+            media.attach(customer_id=submission.customer_id, message_ids=sent, media_ids=submission.media)
         if batch_id:
             with scope.customer(submission.customer_id):
                 Batch(
@@ -307,12 +312,13 @@ def _rows_of(priced: Priced, positions: list[int]) -> Priced:
 
 
 def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list[Accepted | Refusal]:
-    """Accept many single messages in one transaction and one call. Each gets its own answer."""
+    """Accept many single messages without files in one transaction and one call. Each gets its own answer."""
     answers: list[Accepted | Refusal | None] = [None] * len(submissions)
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, one in enumerate(submissions):
         try:
             _decide_class(one, now)
+            media.check(customer_id=one.customer_id, on=channels.channel(one.channel), media_ids=one.media)
         except Refusal as refusal:
             answers[position] = refusal
             continue

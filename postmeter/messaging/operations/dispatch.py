@@ -14,6 +14,7 @@ from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
 from postmeter.messaging import media
+from postmeter.messaging.channels import CHANNELS
 from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.night import Night, night_of
 from postmeter.messaging.operations import asking
@@ -160,7 +161,7 @@ class _Rules:
         ends = due.useful_until
         if ends is not None and ends <= self.now:
             return _Fate(State.EXPIRED, "expired")
-        if (due.channel, due.recipient) in self.out and due.kind != ANSWER:
+        if (CHANNELS[due.channel].opted_out_of, due.recipient) in self.out and due.kind != ANSWER:
             return _Fate(State.CANCELLED, "opted_out")
         if due.provider == SANDBOX:
             return GOES

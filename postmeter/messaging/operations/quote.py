@@ -13,7 +13,7 @@ from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
-from postmeter.messaging import lint
+from postmeter.messaging import lint, media
 from postmeter.messaging.channels import sms
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations.accept import LIST_AT_MOST, Accepted, Payer, Priced, Submission, payer, submit
@@ -54,13 +54,18 @@ def make(
     source: str = "",
     good_for: timedelta = GOOD_FOR,
     channel: str = "sms",
+    media_ids: Sequence[int] = (),
 ) -> Quote:
-    """Price a list and guarantee the price. Excluded are: what is no number, what has no price, who opted out, who is twice."""
+    """Price a list, all of it with the same files, and guarantee the price.
+
+    Excluded are: what is no number, what has no price, who opted out, who is twice.
+    """
     if not wanted:
         raise BadInput("There is nobody to send to.", field="messages", remedy="Give at least one recipient.")
     if len(wanted) > LIST_AT_MOST:
         raise BadInput("This list is too long.", field="messages", remedy=f"Send at most {LIST_AT_MOST:,} at a time.")
     who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now, channel=channel)
+    media.check(customer_id=customer_id, on=who.channel, media_ids=media_ids)
     with scope.customer(customer_id):
         items = list(_items(customer_id, who, wanted))
         good = [item for item in items if not item.excluded_code]
@@ -85,6 +90,7 @@ def make(
         for item in items:
             item.quote_id = quote.id
         QuoteItem.objects.bulk_create(items, batch_size=2_000)
+        media.attach(customer_id=customer_id, message_ids=[quote.id], media_ids=media_ids)
         events.record(
             "quote.made",
             customer_id=customer_id,
@@ -112,8 +118,11 @@ def again(*, customer_id: int, quote_id: int, actor: str, now: datetime, plainly
         items = list(QuoteItem.objects.filter(customer_id=customer_id, quote_id=quote_id).order_by("position"))
     if old is None or not items:
         raise NotFound("There is no such quote any more.", remedy="Upload the list again.")
+    files = [row.id for row in media.listed(customer_id=customer_id, message_ids=[quote_id]).get(quote_id, [])]
     wanted = [Wanted(item.given, (plainly and item.cheaper) or item.body, item.line, _problem(item)) for item in items]
-    return make(customer_id=customer_id, wanted=wanted, actor=actor, now=now, source=old.source, channel=old.channel)
+    return make(
+        customer_id=customer_id, wanted=wanted, actor=actor, now=now, source=old.source, channel=old.channel, media_ids=files
+    )
 
 
 def _problem(item: QuoteItem) -> Refusal | None:
@@ -135,6 +144,7 @@ def send(*, customer_id: int, quote_id: int, actor: str, now: datetime, mode: st
         if quote.batch_id is None and quote.valid_until <= now:
             raise QuoteExpired(remedy="Ask for the price again.")
         items = list(QuoteItem.objects.filter(customer_id=customer_id, quote_id=quote_id, excluded_code="").order_by("position"))
+        files = [row.id for row in media.listed(customer_id=customer_id, message_ids=[quote_id]).get(quote_id, [])]
     if not items:
         raise BadInput("Nobody on this list can be written to.", field="quote", remedy="See why beside each row.")
     priced = Priced(
@@ -159,6 +169,7 @@ def send(*, customer_id: int, quote_id: int, actor: str, now: datetime, mode: st
             source=quote.source,
             quote_id=quote_id,
             priced=priced,
+            media=files,
         ),
         now=now,
     )
@@ -185,7 +196,7 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
         except Refusal as refusal:
             numbers.append(refusal)
     opted_out = consent.opted_out(
-        customer_id=customer_id, channel=who.channel.name, addresses={n for n in numbers if isinstance(n, str)}
+        customer_id=customer_id, channel=who.channel.opted_out_of, addresses={n for n in numbers if isinstance(n, str)}
     )
     seen: dict[str, int] = {}
     for position, (one, number) in enumerate(zip(wanted, numbers, strict=True)):
@@ -204,9 +215,9 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
             if number in opted_out:
                 _exclude(item, "opted_out", "This recipient has opted out.")
             elif number in seen:
-                _exclude(
-                    item, "duplicate", f"This address stands in the list before, at {_where(wanted[seen[number]], seen[number])}."
-                )
+                called = "address" if who.channel.medium == "email" else "number"
+                before = _where(wanted[seen[number]], seen[number])
+                _exclude(item, "duplicate", f"This {called} stands in the list before, at {before}.")
             else:
                 seen[number] = position
         except Refusal as refusal:

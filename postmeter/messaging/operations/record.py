@@ -16,6 +16,7 @@ from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.crash import crash_point
 from postmeter.ledger import operations as ledger
+from postmeter.messaging.channels import CHANNELS
 from postmeter.messaging.providers import Receipt
 from postmeter.messaging.states import MACHINE, State
 from postmeter.rating import queries as rating
@@ -92,7 +93,7 @@ def record(*, customer_id: int, facts: Sequence[Fact], now: datetime) -> Recorde
     for fact in facts:
         if row := rows.get(fact.message_id):
             if fact.opted_out and MACHINE.allows(row.state, fact.state):
-                blocked.append((row.channel, row.recipient, fact))
+                blocked.append((CHANNELS[row.channel].opted_out_of, row.recipient, fact))
             _apply(row, fact, policies)
     _opt_out(customer_id, blocked, now)
     changed = [row for row in rows.values() if row.changed]

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
 from postmeter.consent import queries as consent
@@ -17,7 +18,7 @@ from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.idempotency import digest
 from postmeter.kit.refusals import BadInput, Refusal
-from postmeter.messaging import inbox
+from postmeter.messaging import inbox, media
 from postmeter.messaging.inbox import Conversation
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.messaging.operations.quote import Wanted
@@ -102,11 +103,12 @@ def thread(request: MemberRequest, thread_id: int) -> HttpResponse:
 
 def _page(request: MemberRequest, found: Conversation, *, status: int = 200, **changed: Any) -> HttpResponse:
     customer_id, names = request.seat.customer_id, _names(request)
-    to = _number(found)
-    out = consent.opted_out(customer_id=customer_id, channel="sms", addresses=[to] if to else [])
+    to, channel = _address(found)
+    out = consent.opted_out(customer_id=customer_id, channel=channel, addresses=[to] if to else [])
     shown: dict[str, Any] = {
         "found": found,
         "to": to,
+        "channel": channel,
         "lines": inbox.lines(customer_id=customer_id, conversation=found),
         "opted_out": bool(out),
         "can_send": SEND in request.seat.permissions,
@@ -130,6 +132,20 @@ def lines(request: MemberRequest, thread_id: int) -> HttpResponse:
     return render(request, "web/thread_lines.html", {"lines": said, "found": found})
 
 
+@require_GET
+@member_page(permission=READ_MESSAGES)
+def file(request: MemberRequest, media_id: int) -> HttpResponse:
+    """GET: a file that came in or went out. A picture may be shown; everything else is only ever downloaded, for a page of somebody
+    else's must not run under our address."""
+    found = media.content(customer_id=request.seat.customer_id, media_id=media_id)
+    shown = found.content_type in media.PICTURES
+    answer = HttpResponse(found.content, content_type=found.content_type if shown else media.UNKNOWN)
+    answer["Content-Disposition"] = str(content_disposition_header(not shown, found.name))
+    answer["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
 @require_POST
 @member_page(permission=SEND)
 def preview(request: MemberRequest, thread_id: int) -> HttpResponse:
@@ -139,13 +155,29 @@ def preview(request: MemberRequest, thread_id: int) -> HttpResponse:
     return render(request, "web/thread_price.html", {"told": told, "unit": unit_of(request)})
 
 
-def _number(found: Conversation) -> str:
-    """Where a reply goes: to the number that wrote last."""
-    return found.last.sender if found.last else next(iter(found.person.phones), "")
+def _address(found: Conversation) -> tuple[str, str]:
+    """Where a reply goes, and how: to the address that wrote last, the way it came (S-060)."""
+    if found.last:
+        return found.last.sender, "email" if found.last.channel == "email" else "sms"
+    if found.person.phones:
+        return found.person.phones[0], "sms"
+    return next(iter(found.person.emails), ""), "email"
+
+
+def _body(found: Conversation, form: ReplyForm) -> str:
+    """What is sent: an email goes under the subject of the one that it answers."""
+    if _address(found)[1] != "email":
+        return form.body()
+    subject = (found.last.subject if found.last else "")[:190]
+    subject = subject if subject.lower().startswith("re:") else f"Re: {subject}".strip()
+    return f"{subject}\n{form.body()}"
 
 
 def _told(request: MemberRequest, found: Conversation, form: ReplyForm) -> Preview:
-    return preview_of(request, [Wanted(_number(found), form.body())], form.body())
+    to, channel = _address(found)
+    if channel == "email":
+        return preview_of(request, [Wanted(to, _body(found, form))], form.body(), channel)
+    return preview_of(request, [Wanted(to, form.body())], form.body())
 
 
 def _reply(request: MemberRequest, found: Conversation) -> HttpResponse:
@@ -153,19 +185,20 @@ def _reply(request: MemberRequest, found: Conversation) -> HttpResponse:
     told = _told(request, found, form)
     if not form.is_valid():
         return _page(request, found, status=422, form=form, told=told)
-    if told.good and form.cleaned_data["price"] != told.total_micros:
+    if told.total_micros and form.cleaned_data["price"] != told.total_micros:
         # Typed without seeing a price, or it is another one by now: shown first, sent at the next press.
         return _page(request, found, form=ReplyForm({"text": form.body(), "price": told.total_micros}), told=told, asks=True)
     try:
-        to = _number(found)
+        to, channel = _address(found)
         if not to:
-            raise BadInput("There is no number to write to.", field="text")
+            raise BadInput("There is no number or address to write to.", field="text")
         submit(
             Submission(
                 request.seat.customer_id,
                 [to],
-                [form.body()],
+                [_body(found, form)],
                 request.actor,
+                channel=channel,
                 sender=_ours(request, found),
                 key=key_of(request),
                 digest=digest("reply", to, form.body()),
@@ -181,7 +214,7 @@ def _reply(request: MemberRequest, found: Conversation) -> HttpResponse:
 
 def _ours(request: MemberRequest, found: Conversation) -> str | None:
     """The number of ours that they wrote to, while it is ours: an answer from another one would be a stranger's."""
-    number = found.last.recipient if found.last else ""
+    number = found.last.recipient if found.last and found.last.channel != "email" else ""
     return number if number and customers.customer_of_number(number) == request.seat.customer_id else None
 
 

@@ -16,7 +16,7 @@ from postmeter.db.public_ids import public_ids
 from postmeter.kit import csv, phone
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import Refusal
-from postmeter.messaging import queries
+from postmeter.messaging import media, queries
 from postmeter.messaging.explain import explain, steps
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations.cancel import TooLate, cancel
@@ -135,6 +135,7 @@ def trail(request: MemberRequest, message_id: int) -> HttpResponse:
         "web/trail.html",
         {
             "message": found.message,
+            "files": media.listed(customer_id=request.seat.customer_id, message_ids=[message_id]).get(message_id, []),
             "trail": found,
             "told": explain(found),
             "payer": accounts.name_of(customer_id=request.seat.customer_id, wallet_id=found.message.wallet_id),

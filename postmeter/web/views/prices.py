@@ -24,6 +24,7 @@ CHANNELS = (
     ("sms", "out", "Text messages that you send", "segment"),
     ("sms", "hand", "Text messages that members send themselves", "segment"),
     ("sms", "in", "Text messages that you receive", "segment"),
+    ("mms", "out", "Picture messages that you send", "message"),
     ("email", "out", "E-mail", "message"),
 )
 

@@ -16,15 +16,17 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from postmeter.customers.permissions import READ_MESSAGES, SEND
+from postmeter.db import scope
 from postmeter.kit import csv
 from postmeter.kit.money import decimal_string, from_minor
 from postmeter.kit.refusals import BadInput, NotCovered, Refusal
-from postmeter.messaging import lint, night, queries
-from postmeter.messaging.channels import sms
+from postmeter.messaging import lint, media, night, queries
+from postmeter.messaging.channels import CHANNELS, email, sms
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations import quote as quotes
 from postmeter.messaging.operations.cancel import cancel_batch
 from postmeter.messaging.operations.quote import Wanted
+from postmeter.messaging.providers import Media
 from postmeter.messaging.queries import Progress
 from postmeter.messaging.states import MACHINE, State
 from postmeter.topups import price as prices
@@ -41,7 +43,7 @@ EXCLUDED_AT_ONCE, SAMPLES, FIRST_ROWS = 50, 3, 5
 WATCHED_FOR = timedelta(hours=1)  # how long a page keeps asking about a list whose receipts do not come
 
 _SEPARATORS = re.compile(r"[\n,;]")
-_FIELDS = {"to": "recipients", "messages": "recipients"}
+_FIELDS = {"to": "recipients", "messages": "recipients", "media": "attached", "file": "attached"}
 
 
 class TextForm(forms.Form):
@@ -52,13 +54,51 @@ class TextForm(forms.Form):
         return str(self["text"].value() or "").replace("\r\n", "\n")
 
 
+class FilesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Several files of one field; cleans to a list."""
+
+    widget = FilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        return [super(FilesField, self).clean(each, initial) for each in data or []]
+
+
 class ComposeForm(TextForm):
+    channel = forms.ChoiceField(
+        label="Send as",
+        choices=[("sms", "Text message"), ("mms", "Picture message"), ("email", "Email, free")],
+        widget=forms.RadioSelect,
+        initial="sms",
+    )
     recipients = forms.CharField(
         label="To",
         widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
-        help_text="Telephone numbers, one on each line or with commas between them.",
+        help_text="Telephone numbers, or addresses for an email: one on each line or with commas between them.",
     )
-    field_order = ("recipients", "text")
+    subject = forms.CharField(required=False, max_length=email.SUBJECT_AT_MOST, label="Subject")
+    attached = FilesField(
+        required=False, label="Files", help_text="Pictures for a picture message; any files for an email. 5 MB together."
+    )
+    field_order = ("channel", "recipients", "subject", "text", "attached")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["channel"].required = False  # a form that does not say is one for texts
+        self.fields["text"].required = self.chosen != "mms"
+
+    @property
+    def chosen(self) -> str:
+        """The channel."""
+        given = self["channel"].value()
+        return given if given in CHANNELS else "sms"
+
+    def content(self) -> str:
+        """What is kept of it. Raises BadInput for an email without a subject."""
+        return email.compose(self["subject"].value() or "", self.body()) if self.chosen == "email" else self.body()
 
     def numbers(self) -> list[str]:
         return [part.strip() for part in _SEPARATORS.split(self["recipients"].value() or "") if part.strip()]
@@ -89,10 +129,12 @@ def compose(request: MemberRequest) -> HttpResponse:
     """GET: the form. POST recipients, text: on to the quote; with `show` only the price, with `cheaper` the plainer spelling."""
     if request.method != "POST":
         return _compose_page(request, ComposeForm(), None)
-    form = ComposeForm(request.POST)
+    form = ComposeForm(request.POST, request.FILES)
     if "cheaper" in request.POST:
-        form = ComposeForm({"recipients": request.POST.get("recipients"), "text": _spelled_plainly(form.body())})
-    told = preview_of(request, [Wanted(number, form.body()) for number in form.numbers()], form.body())
+        form = ComposeForm(
+            {"recipients": request.POST.get("recipients"), "text": _spelled_plainly(form.body()), "channel": "sms"}
+        )
+    told = _told(request, form)
     if "show" in request.POST or "cheaper" in request.POST or not form.is_valid():
         return _compose_page(request, form, told)
     try:
@@ -104,12 +146,28 @@ def compose(request: MemberRequest) -> HttpResponse:
 
 def _quote_typed(request: MemberRequest, form: ComposeForm, told: "Preview") -> Quote:
     """The quote for what was typed. What nobody could get is said here, beside its field, and not on a quote of nothing."""
-    sms.measure(form.body())
+    CHANNELS[form.chosen].count(form.content())
     lint.check(form.body())
     if told.excluded and not told.recipients:
         raise BadInput(f"{told.excluded[0].excluded_text}", field="to")
-    wanted = [Wanted(number, form.body()) for number in form.numbers()]
-    return quotes.make(customer_id=request.seat.customer_id, wanted=wanted, actor=request.actor, now=timezone.now())
+    wanted, now = [Wanted(number, form.content()) for number in form.numbers()], timezone.now()
+    files = [Media(file.name or "file", "", file.read()) for file in form.cleaned_data["attached"]]
+    with scope.customer(request.seat.customer_id):
+        kept = media.keep(customer_id=request.seat.customer_id, files=files, actor=request.actor, now=now)
+        return quotes.make(
+            customer_id=request.seat.customer_id,
+            wanted=wanted,
+            actor=request.actor,
+            now=now,
+            channel=form.chosen,
+            media_ids=kept,
+        )
+
+
+def _told(request: MemberRequest, form: ComposeForm) -> "Preview":
+    """What is known while somebody types: an email may lack its subject still."""
+    content = f"{form['subject'].value() or '.'}\n{form.body()}" if form.chosen == "email" else form.body()
+    return preview_of(request, [Wanted(number, content) for number in form.numbers()], form.body(), form.chosen)
 
 
 def _compose_page(request: MemberRequest, form: ComposeForm, told: "Preview | None", status: int | None = None) -> HttpResponse:
@@ -117,7 +175,7 @@ def _compose_page(request: MemberRequest, form: ComposeForm, told: "Preview | No
     return render(
         request,
         "web/send.html",
-        {"form": form, "told": told, "unit": unit_of(request), "steps": WRITING},
+        {"form": form, "told": told, "unit": unit_of(request), "steps": WRITING, "channel": form.chosen},
         status=status or (422 if wrong and not request.POST.get("show") else 200),
     )
 
@@ -156,14 +214,16 @@ class Preview:
         return self.price_micros + self.fee_micros
 
 
-def preview_of(request: MemberRequest, wanted: Sequence[Wanted], text: str) -> Preview:
-    """Measures the text, and prices it for everybody. An empty text is no problem yet."""
-    if not text.strip():
+def preview_of(request: MemberRequest, wanted: Sequence[Wanted], text: str, channel: str = "sms") -> Preview:
+    """Measures the text, and prices it for everybody. An empty text is no problem yet. Only a text message has segments."""
+    if not text.strip() and channel != "mms":
         return Preview(None, None, (), ())
     try:
         lint.check(text)
-        measured = sms.measure(text)
-        items = quotes.preview(customer_id=request.seat.customer_id, actor=request.actor, wanted=wanted, now=timezone.now())
+        measured = sms.measure(text) if channel == "sms" else None
+        items = quotes.preview(
+            customer_id=request.seat.customer_id, actor=request.actor, wanted=wanted, now=timezone.now(), channel=channel
+        )
     except Refusal as refusal:
         return Preview(None, refusal, (), ())
     good = [item for item in items if not item.excluded_code]
@@ -180,8 +240,8 @@ def unit_of(request: MemberRequest) -> str:
 def preview(request: MemberRequest) -> HttpResponse:
     """POST recipients, text: the part of the page that shows segments and price, while somebody types."""
     form = ComposeForm(request.POST)
-    told = preview_of(request, [Wanted(number, form.body()) for number in form.numbers()], form.body())
-    return render(request, "web/send_preview.html", {"told": told, "unit": unit_of(request)})
+    told = _told(request, form)
+    return render(request, "web/send_preview.html", {"told": told, "unit": unit_of(request), "channel": form.chosen})
 
 
 # --- uploading
@@ -311,6 +371,7 @@ def _quote_page(request: MemberRequest, found: Quote, refusal: Refusal | None = 
         "steps": UPLOADING if found.source else WRITING,
         "expired": found.valid_until <= timezone.now(),
         "spelling": queries.spelling(customer_id=customer_id, quote_id=found.id),
+        "files": media.listed(customer_id=customer_id, message_ids=[found.id]).get(found.id, []),
         "samples": queries.quote_items(customer_id=customer_id, quote_id=found.id, excluded=False, at_most=SAMPLES),
         "excluded": excluded[:EXCLUDED_AT_ONCE],
         "more_excluded": excluded[EXCLUDED_AT_ONCE - 1].position if len(excluded) > EXCLUDED_AT_ONCE else None,
