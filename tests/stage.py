@@ -29,13 +29,17 @@ class Stage:
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.mail_port, self.street_mail_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="postmeter-stage-"))
         self.simulator = SimulatorProcess(
             self.folder / "simulator",
             stripe_webhook_url=f"{self.url}/callbacks/stripe",
             paypal_webhook_url=f"{self.url}/callbacks/paypal",
             twilio_inbound_url=f"{self.url}/callbacks/twilio/inbound",
+            mail_port=self.street_mail_port,
+            mail_to=f"lmtp://127.0.0.1:{self.mail_port}",
         )
+        self._mail: subprocess.Popen[bytes] | None = None
         self._doors: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -44,6 +48,7 @@ class Stage:
             self.start_simulator()
             settings.TWILIO["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
             settings.PAYPAL["base_url"] = f"{self.simulator.url}/paypal"
+            settings.MAIL["port"] = str(self.street_mail_port)
             self.open_doors()
         except BaseException:
             self.__exit__()
@@ -53,6 +58,7 @@ class Stage:
     def __exit__(self, *failure: object) -> None:
         try:
             self.close_doors()
+            self.close_mail()
         finally:
             self.simulator.stop()
 
@@ -97,6 +103,28 @@ class Stage:
             end(self._doors, signal.SIGKILL if kill else signal.SIGTERM)
             self._doors = None
 
+    def open_mail(self, *, crash_at: str = "") -> None:
+        """Start the process that takes mail, and wait until it does."""
+        self.close_mail()
+        environment = self.environment() | {"POSTMETER_CRASH_AT": crash_at}
+        with (self.folder / "mail.log").open("ab") as log:
+            self._mail = subprocess.Popen(
+                [sys.executable, "-m", "postmeter.callbacks.mail"], env=environment, stdout=log, stderr=log
+            )
+        until(lambda: listens(self.mail_port), "the mail's door to open", lambda: (self.folder / "mail.log").read_text()[-3000:])
+
+    def wait_for_the_mail_to_die(self) -> None:
+        assert self._mail is not None
+        try:
+            assert self._mail.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        finally:
+            self.close_mail()
+
+    def close_mail(self) -> None:
+        if self._mail:
+            mail, self._mail = self._mail, None
+            end(mail, signal.SIGTERM)
+
     def environment(self, *, worker: bool = False) -> dict[str, str]:
         """What a process of ours is told; the application's login, or the worker's."""
         database = connection.settings_dict
@@ -109,6 +137,8 @@ class Stage:
             "POSTMETER_STRIPE_BASE_URL": self.simulator.url,
             "POSTMETER_PAYPAL_BASE_URL": f"{self.simulator.url}/paypal",
             "POSTMETER_SIMULATOR_URL": self.simulator.url,
+            "POSTMETER_MAIL_URL": f"smtp://127.0.0.1:{self.street_mail_port}",
+            "POSTMETER_MAIL_LISTEN": f"lmtp://127.0.0.1:{self.mail_port}",
         }
 
     def settle(self) -> None:
@@ -141,6 +171,11 @@ def answers(url: str) -> bool:
             return bool(reply.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

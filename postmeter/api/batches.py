@@ -36,8 +36,10 @@ from postmeter.messaging.operations.accept import (
     MessagingOff,
     NotCoveredList,
     Submission,
+    TooManyEmails,
     submit,
 )
+from postmeter.messaging.operations.instead import submit_or_email
 from postmeter.messaging.states import State
 
 # 10,000 texts of 10 segments in UTF-8.
@@ -122,7 +124,7 @@ class Batch(msgspec.Struct, kw_only=True):
     body=NewBatch,
     answer=SentBatch,
     status=202,
-    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff),
+    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff, TooManyEmails),
     largest=LARGEST,
     is_list=True,
 )
@@ -136,7 +138,7 @@ def send_batch(call: Call[NewBatch, None]) -> object:
     submission = Submission(
         customer_id=call.customer_id,
         recipients=[row.to for row in body.messages],
-        bodies=[body_of(body.channel, body.subject, row.text) for row in body.messages],
+        bodies=[body_of(body.channel, body.subject, row.text, body.when_short) for row in body.messages],
         channel=body.channel,
         media=[id_in(each, "ME", "media") for each in body.media],
         actor=call.caller.actor,
@@ -150,6 +152,8 @@ def send_batch(call: Call[NewBatch, None]) -> object:
         wait=None if body.when_short is None else body.when_short == "wait",
         kind=body.kind,
     )
+    if body.when_short == "email":
+        return sent_batch(submit_or_email(submission, subject=body.subject or "", now=call.now))
     return sent_batch(submit(submission, now=call.now))
 
 

@@ -27,9 +27,11 @@ from postmeter.messaging.operations.accept import (
     MessagingOff,
     NotCoveredList,
     Submission,
+    TooManyEmails,
     submit,
     submit_together,
 )
+from postmeter.messaging.operations.instead import submit_or_email
 from postmeter.messaging.states import MACHINE, State
 
 Amount = Annotated[str, Meta(description="A decimal string, in units of `unit`.", examples=["0.0114"])]
@@ -72,9 +74,10 @@ MediaIds = Annotated[
 ]
 Moment = Annotated[datetime, Meta(tz=True, examples=["2027-03-01T09:30:00Z"])]
 WhenShort = Annotated[
-    Literal["refuse", "wait"] | None,
+    Literal["refuse", "wait", "email"] | None,
     Meta(
         description="What to do when the credit is short. What waits goes out by itself once there is credit, until `useful_until`. "
+        "`email` sends it as a free email, with `subject`, to whom you know an email address of, and refuses the others. "
         "Unless given, reminders with a `useful_until`, notices, billing reminders, late payment notices and forms wait, and other "
         "kinds are refused."
     ),
@@ -222,7 +225,7 @@ class MessageTrail(msgspec.Struct, kw_only=True):
     body=NewMessage,
     answer=AcceptedMessage,
     status=202,
-    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff),
+    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff, TooManyEmails),
     largest=LARGEST,
 )
 async def send_message(call: Call[NewMessage, None]) -> object:
@@ -253,7 +256,7 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
     submission = Submission(
         customer_id=call.customer_id,
         recipients=[body.to],
-        bodies=[body_of(body.channel, body.subject, body.text)],
+        bodies=[body_of(body.channel, body.subject, body.text, body.when_short)],
         channel=body.channel,
         media=[id_in(each, "ME", "media") for each in body.media],
         actor=call.caller.actor,
@@ -264,6 +267,8 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
         wait=None if body.when_short is None else body.when_short == "wait",
         kind=body.kind,
     )
+    if body.when_short == "email":
+        return await call.door.threads.run(submit_or_email, submission, subject=body.subject or "", now=call.now), call.now
     if submission.media:
         return await call.door.threads.run(submit, submission, now=call.now), call.now
     if call.door.batcher:
@@ -274,11 +279,11 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
     return answer, call.now
 
 
-def body_of(channel: str, subject: str | None, text: str) -> str:
+def body_of(channel: str, subject: str | None, text: str, when_short: str | None = None) -> str:
     """What is kept of a message. Raises BadInput for an email without a subject, and for a subject of anything else."""
     if channel == "email":
         return email.compose(subject or "", text)
-    if subject is not None:
+    if subject is not None and when_short != "email":
         raise BadInput("Only an email has a subject.", field="subject", remedy="Leave it out, or send an email.")
     return text
 

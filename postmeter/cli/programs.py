@@ -43,6 +43,15 @@ class Setting:
         return os.environ.get("POSTMETER_CONSOLE_URL") or f"http://127.0.0.1:{self.console_port}"
 
     @property
+    def simulator_mail_port(self) -> int:
+        """The mailboxes of the street; ours are next to them."""
+        return self.port + 3
+
+    @property
+    def mail_port(self) -> int:
+        return self.port + 4
+
+    @property
     def simulator_url(self) -> str:
         return f"http://127.0.0.1:{self.simulator_port}"
 
@@ -71,9 +80,11 @@ def programs_of(setting: Setting) -> list[Program]:
     simulator += ["--stripe-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/stripe"]
     simulator += ["--paypal-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/paypal"]
     simulator += ["--twilio-inbound-url", f"http://127.0.0.1:{setting.port}/callbacks/twilio/inbound"]
+    simulator += ["--mail-port", str(setting.simulator_mail_port), "--mail-to", f"lmtp://127.0.0.1:{setting.mail_port}"]
     return [
         Program("simulator", simulator, _simulator_environment(setting), patience_seconds=5),
         Program("worker", [*python, "postmeter.config.worker"], worker_environment(setting), patience_seconds=40),
+        Program("mail", [*python, "postmeter.callbacks.mail"], _web_environment(setting), patience_seconds=10),
         Program("console", console, _console_environment(setting), patience_seconds=10),
         Program("web", web, _web_environment(setting), patience_seconds=10),
     ]
@@ -119,6 +130,8 @@ def _common(setting: Setting) -> dict[str, str]:
         "POSTMETER_PORT": str(setting.port),
         "POSTMETER_SIMULATOR_PORT": str(setting.simulator_port),
         "POSTMETER_SIMULATOR_URL": setting.simulator_url,
+        "POSTMETER_SIMULATOR_MAIL_PORT": str(setting.simulator_mail_port),
+        "POSTMETER_MAIL_PORT": str(setting.mail_port),
         "POSTMETER_CONSOLE_URL": setting.console_url,
         "POSTMETER_PUBLIC_URL": setting.url,
     }

@@ -19,6 +19,7 @@
 | POSTMETER_EMAIL_URL | for our own notices: smtp://user:password@host:port or file:///folder |
 | POSTMETER_MAIL_URL | for customers' emails: smtp://user:password@host:port, smtp+starttls:// or smtps://; the simulator's by default |
 | POSTMETER_MAIL_DOMAIN | the domain that customers' emails come from; its mail is to be handed to us |
+| POSTMETER_EMAILS_PER_HOUR | how many one customer may send; 2000 |
 | POSTMETER_MAIL_LISTEN | where we take that mail: lmtp://127.0.0.1:8004, or smtp:// |
 """
 
@@ -247,6 +248,7 @@ MAIL = {
 }
 _listen = urlsplit(os.environ.get("POSTMETER_MAIL_LISTEN") or f"lmtp://127.0.0.1:{os.environ.get('POSTMETER_MAIL_PORT', '8004')}")
 MAIL_LISTEN = {"host": _listen.hostname or "127.0.0.1", "port": str(_listen.port or 24), "protocol": _listen.scheme}
+EMAILS_PER_HOUR = int(os.environ.get("POSTMETER_EMAILS_PER_HOUR", "2000"))  # of one customer
 PROVIDERS = {"twilio": TWILIO, "smtp": MAIL}
 # The providers of each channel, the first one first.
 ROUTES = {"sms": ("twilio",), "mms": ("twilio",), "email": ("smtp",)}

@@ -48,6 +48,19 @@ def person(*, customer_id: int, contact_id: int) -> Person:
 
 
 @scoped
+def emails_of(*, customer_id: int, phones: Collection[str]) -> dict[str, str]:
+    """Where those whose contact has an email address too can be emailed, by telephone number."""
+    owners = dict(
+        Address.objects.filter(customer_id=customer_id, medium="phone", value__in=list(phones)).values_list("value", "contact_id")
+    )
+    emails: dict[int, str] = {}
+    rows = Address.objects.filter(customer_id=customer_id, contact_id__in=set(owners.values()), medium="email").order_by("-id")
+    for contact_id, value in rows.values_list("contact_id", "value"):
+        emails[contact_id] = value  # the first that was kept stays last
+    return {phone: emails[contact_id] for phone, contact_id in owners.items() if contact_id in emails}
+
+
+@scoped
 def search(*, customer_id: int, text: str) -> list[int]:
     """Ids of the contacts whose name or address has this text in it; at most 200."""
     named = Contact.objects.filter(customer_id=customer_id, name__icontains=text).values_list("id", flat=True)

@@ -70,6 +70,7 @@ _OURS = {
     "cancelled": "Somebody took it back.",
     "opted_out": "The recipient opted out before it went.",
     "waits_for_consent": "The recipient was asked whether they want your messages and has not answered yet.",
+    "instead_of_text": "The credit did not cover a text message, so it went as an email, which is free.",
     "unreadable": "Its text cannot be read any more, so nothing was sent.",
     "no_consent": "The recipient did not agree in time to get your messages.",
     "quiet_hours": "It was night, or too early or late in the day, where the recipient is.",
@@ -79,6 +80,7 @@ _OURS = {
     "never_known": "For a day nobody could say what became of it, so it was closed.",
     "no_receipt": "No receipt came for days. {provider} bills what it took, so it is charged.",
 }
+_WAITS = frozenset({"quiet_hours", "waits_for_consent"})
 _THEIRS = {
     "accepted": "{provider} took it.",
     "queued": "{provider} queued it.",
@@ -87,6 +89,8 @@ _THEIRS = {
     "delivered": "The phone confirmed it.",
     "read": "It was read.",
     "undelivered": "The carrier gave up on it.",
+    "returned": "It came back.",
+    "arrived": "It reached the mailbox.",
     "failed": "{provider} could not send it.",
     "canceled": "{provider} cancelled it.",
     "refused": "{provider} refused it.",
@@ -98,6 +102,8 @@ _STATE_OF_STATUS = {
     "read": State.DELIVERED,
     "canceled": State.FAILED,
     "refused": State.FAILED,
+    "returned": State.UNDELIVERED,
+    "arrived": State.DELIVERED,
     "gave_up": State.FAILED,
     "opted_out": State.CANCELLED,
     "lease_ended": State.UNKNOWN,
@@ -139,6 +145,8 @@ def explain(trail: Trail) -> list[str]:
     sentences = [_with_provider(stands or _STANDS[state], message), *_why(trail, state), _money(trail, state)]
     if message.channel != "email":
         sentences.append(_measured(message))
+    elif any(receipt.status == "instead_of_text" for receipt in trail.receipts):
+        sentences.append(_OURS["instead_of_text"])
     if state in CANCELLABLE:
         sentences.append("You can still take it back.")
     return sentences
@@ -161,7 +169,7 @@ def _with_provider(text: str, message: Message) -> str:
 
 
 def _why(trail: Trail, state: State) -> list[str]:
-    waits = [receipt.status for receipt in trail.receipts if receipt.source == "us"]
+    waits = [receipt.status for receipt in trail.receipts if receipt.source == "us" and receipt.status in _WAITS]
     if state is State.QUEUED and waits:
         return [_OURS[waits[-1]]] + (["It waits for the morning there."] if waits[-1] == "quiet_hours" else [])
     if state not in MACHINE.finals or state is State.DELIVERED:

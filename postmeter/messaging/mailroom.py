@@ -32,7 +32,7 @@ PROVIDER = "smtp"
 SAID_BRIEFLY = 200  # characters: a wish to stop is said in a few words; a letter that holds such words is for people to read
 _TOKEN = re.compile(r"<([0-9a-f]{32})@")
 # What mail servers report (RFC 3464 2.3.3). What is delayed, relayed or expanded moves nothing.
-_STATES = {"failed": State.UNDELIVERED, "delivered": State.DELIVERED}
+_MOVES = {"failed": (State.UNDELIVERED, "returned"), "delivered": (State.DELIVERED, "arrived")}
 
 
 class Nobody(NotFound):
@@ -80,11 +80,10 @@ def _hear(message: Message, report: Report, now: datetime) -> bool:
     """A bounce (S-074, S-075), or that its recipient called it unwanted, which is the plainest way to opt out."""
     if report.action == "complaint":
         return _stop(message, "complaint", report.words, now)
-    state = _STATES.get(report.action)
-    if state is None:
+    if report.action not in _MOVES:
         return False
-    raw = {"report": report.words}
-    fact = Fact(message.id, "callback", PROVIDER, state, "", report.action, report.status, raw=raw)
+    state, status = _MOVES[report.action]
+    fact = Fact(message.id, "callback", PROVIDER, state, "", status, report.status, raw={"report": report.words})
     return bool(record(customer_id=message.customer_id, facts=[fact], now=now).new)
 
 

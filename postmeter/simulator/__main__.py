@@ -23,6 +23,8 @@ def main() -> int:
     parser.add_argument("--stripe-webhook-url", help="where the gateway posts its events")
     parser.add_argument("--paypal-webhook-url", help="where PayPal posts its events")
     parser.add_argument("--twilio-inbound-url", help="where the carrier posts what people write to us")
+    parser.add_argument("--mail-port", type=int, help="takes mail by SMTP here, on 127.0.0.1")
+    parser.add_argument("--mail-to", help="where it hands in what people answer: lmtp://127.0.0.1:PORT")
     options = parser.parse_args()
     settings = Settings(
         folder=options.data,
@@ -30,6 +32,8 @@ def main() -> int:
         stripe_webhook_url=options.stripe_webhook_url,
         paypal_webhook_url=options.paypal_webhook_url,
         twilio_inbound_url=options.twilio_inbound_url,
+        mail_port=options.mail_port,
+        mail_to=options.mail_to,
     )
     logging.basicConfig(level=logging.WARNING, format="simulator: %(message)s")
     try:

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 
 from postmeter.simulator import wire
 from postmeter.simulator.control import control
+from postmeter.simulator.mail import Mailboxes
 from postmeter.simulator.pages.pages import pages
 from postmeter.simulator.paypal.door import PREFIX as PAYPAL
 from postmeter.simulator.paypal.door import PayPalDoor
@@ -36,14 +37,17 @@ def create_app(settings: Settings) -> App:
     gateway = StripeDoor(world)
     paypal = PayPalDoor(world)
     twilio = TwilioDoor(carrier)
+    mailboxes = Mailboxes(world, port=settings.mail_port, to=settings.mail_to)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with world.running():
+            await mailboxes.open()
             yield
+            await mailboxes.close()
 
     rest = Litestar(
-        route_handlers=[control(world, carrier, gateway, paypal), *pages(world, carrier, gateway, paypal)],
+        route_handlers=[control(world, carrier, gateway, paypal, mailboxes), *pages(world, carrier, gateway, paypal, mailboxes)],
         lifespan=[lifespan],
         state=State(),
         openapi_config=None,

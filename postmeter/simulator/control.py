@@ -7,6 +7,7 @@ from litestar import Response, Router, delete, get, patch, post
 from litestar.params import Parameter
 
 from postmeter.kit.refusals import BadInput, Refusal
+from postmeter.simulator.mail import Mailboxes
 from postmeter.simulator.paypal.door import PayPalDoor
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import StripeError
@@ -28,6 +29,16 @@ class Inbound(msgspec.Struct, forbid_unknown_fields=True):
     phone: str
     to: str
     body: str
+
+
+class Letter(msgspec.Struct, forbid_unknown_fields=True):
+    """What somebody mails us; `files` by name, as text."""
+
+    mailbox: str
+    to: str
+    text: str
+    subject: str = "Re:"
+    files: dict[str, str] = {}
 
 
 class Swap(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,7 +68,7 @@ class MadeUpEvent(msgspec.Struct, forbid_unknown_fields=True):
     object: dict[str, Any]
 
 
-def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor) -> Router:
+def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes) -> Router:
     log = world.log
 
     def clock_now() -> dict[str, float]:
@@ -142,6 +153,11 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalD
     async def write_in(data: Inbound) -> dict[str, Any]:
         return carrier.receive(phone=data.phone, to=data.to, body=data.body)
 
+    @post("/mail", status_code=200)
+    async def mail_in(data: Letter) -> None:
+        files = {name: text.encode() for name, text in data.files.items()}
+        mailboxes.write(mailbox=data.mailbox, to=data.to, subject=data.subject, text=data.text, files=files)
+
     @post("/payment_methods/{method_id:str}", status_code=200)
     async def swap_card(method_id: str, data: Swap) -> dict[str, Any]:
         return gateway.checkout.swap(method_id, data.number)
@@ -180,7 +196,7 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalD
     handlers = [
         *(read_clock, move_clock, read_settings, change_settings, list_faults, add_fault, remove_faults, remove_fault, read_log),
         *(sent_messages, taken_payments, flush, idle, write_in, swap_card, dispute, move_dispute, make_up_event),
-        *(swap_account, refund_capture, reverse_capture),
+        *(swap_account, refund_capture, reverse_capture, mail_in),
     ]
     return Router("/control", route_handlers=handlers, exception_handlers={Refusal: _refused, StripeError: _stripe_said_no})
 

@@ -30,6 +30,8 @@ class SimulatorProcess:
         stripe_webhook_url: str | None = None,
         paypal_webhook_url: str | None = None,
         twilio_inbound_url: str | None = None,
+        mail_port: int | None = None,
+        mail_to: str | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.port = port or _free_port()
@@ -37,6 +39,8 @@ class SimulatorProcess:
             ("--stripe-webhook-url", stripe_webhook_url),
             ("--paypal-webhook-url", paypal_webhook_url),
             ("--twilio-inbound-url", twilio_inbound_url),
+            ("--mail-port", str(mail_port) if mail_port else None),
+            ("--mail-to", mail_to),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

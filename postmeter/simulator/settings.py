@@ -33,11 +33,16 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`folder` holds the log; `public_url` is where people's browsers reach the hosted pages (no slash at the end)."""
+    """`folder` holds the log; `public_url` is where people's browsers reach the hosted pages (no slash at the end).
+
+    `mail_port`: where mail servers bring us mail; `mail_to`: where people's answers are handed in.
+    """
 
     folder: Path
     public_url: str
     stripe_webhook_url: str | None = None
     paypal_webhook_url: str | None = None
     twilio_inbound_url: str | None = None
+    mail_port: int | None = None
+    mail_to: str | None = None
     credentials: Credentials = field(default_factory=Credentials)

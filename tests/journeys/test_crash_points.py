@@ -18,6 +18,7 @@ from postmeter.customers.permissions import SCOPES
 from postmeter.db import calls, scope
 from postmeter.kit.money import MICROS
 from postmeter.messaging import queries as messages
+from postmeter.messaging.addresses import mailbox_of
 from postmeter.notifications import operations as notifications
 from postmeter.notifications.queries import notices
 from postmeter.payments import queries as payments
@@ -66,6 +67,7 @@ DISPATCHING = [
 ]
 RECONCILING = ["messaging.looked_up", "messaging.looked_up:2", "messaging.record_uncommitted:2"]
 HEARING_OF_MESSAGES = ["messaging.record_uncommitted", "callbacks.receipt_written", "callbacks.receipt_written:4"]
+HEARING_BY_MAIL = ["messaging.mail_uncommitted", "callbacks.mail_written"]
 HEARING_FROM_PEOPLE = ["messaging.text_uncommitted", "callbacks.text_written"]
 MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sent", "invoicing.mail_written"]
 
@@ -76,7 +78,7 @@ GIVING_BACK = ["topups.refund_intent_written", "topups.refund_answered", "topups
 
 EVERYWHERE = [
     *(BUYING + AUTOMATIC + IMPORTING_WIRES + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
-    *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + MAILING + TELLING),
+    *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + HEARING_BY_MAIL + MAILING + TELLING),
     *(CLOSING_A_MONTH + HEARING_OF_REVERSALS + GIVING_BACK),
 ]
 
@@ -369,6 +371,18 @@ def test_a_stop_that_the_doors_died_over_is_obeyed(house: House, harbour: Clinic
     house.stage.settle()
     until(lambda: _rows(harbour, "consent_opt_out") == 1, "the word to come again")
     assert _rows(harbour, "messaging_inbound") == 1
+
+
+@pytest.mark.parametrize("point", HEARING_BY_MAIL)
+def test_an_email_that_the_mails_door_died_over_comes_again_and_is_kept_once(house: House, harbour: Clinic, point: str) -> None:
+    house.stage.open_mail(crash_at=point)
+    to = mailbox_of("Harbour", harbour.customer.number)
+    house.simulator.control("POST", "/mail", {"mailbox": "ann@patients.example", "to": to, "text": "STOP", "files": {"a": "b"}})
+    house.stage.wait_for_the_mail_to_die()
+    house.stage.open_mail()
+    house.stage.settle()
+    until(lambda: _rows(harbour, "consent_opt_out") == 1, "the email to come again")
+    assert (_rows(harbour, "messaging_inbound"), _rows(harbour, "messaging_media")) == (1, 1)
 
 
 # Small parts

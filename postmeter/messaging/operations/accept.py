@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from postmeter.customers import bodies
@@ -50,6 +51,13 @@ class KeyReused(Conflict):
     """This Idempotency-Key was used for another request."""
 
     code = "key_reused"
+
+
+class TooManyEmails(Refusal):
+    """This is more email than a customer may send in an hour."""
+
+    status = 429
+    code = "too_many_emails"
 
 
 class MessagingOff(NotAllowed):
@@ -168,8 +176,10 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
             raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
         wallet, accounts = _wallet_of(customer_id, mode)
         is_individual = mode == "live" and sharing.sharing(customer_id=customer_id).individual
+        # What is free is in no price list; what the list says for all channels holds for it too.
+        priced_as = "sms" if on.is_free else channel
         prices, by_hand = (
-            rating.prices(customer_id=customer_id, plan=customer.plan, channel=channel, direction=direction, now=now)
+            rating.prices(customer_id=customer_id, plan=customer.plan, channel=priced_as, direction=direction, now=now)
             for direction in ("out", rating.BY_HAND)
         )
     if prices.currency != wallet.unit:
@@ -252,6 +262,7 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         _refuse_problems(submission, priced)
     else:
         return _submit_good_rows(submission, priced, now)
+    _within_rate(submission, len(submission.recipients), now)
     with transaction.atomic():
         is_list = submission.listed or len(submission.recipients) > 1 or submission.quote_id
         batch_id = calls.next_id() if is_list else 0
@@ -278,6 +289,23 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
     return accepted
+
+
+def _within_rate(submission: Submission, count: int, now: datetime) -> None:
+    """What is free is not without end: one customer's emails must not cost everybody the mail server's good name (A-57)."""
+    if submission.channel != "email" or submission.mode != "live":
+        return
+    with scope.customer(submission.customer_id):
+        sent = calls.value(
+            "SELECT count(*) FROM messaging_message WHERE customer_id = %s AND id >= db_id_at(%s) AND channel = 'email'",
+            [submission.customer_id, now - timedelta(hours=1)],
+        )
+    if int(sent) + count > settings.EMAILS_PER_HOUR:
+        raise TooManyEmails(
+            f"You can send {settings.EMAILS_PER_HOUR:,} emails an hour; {int(sent):,} were accepted in the last one.",
+            field="messages",
+            remedy="Send the rest later, or ask your account manager.",
+        )
 
 
 def _payer_of(submission: Submission, now: datetime) -> Payer:
@@ -330,6 +358,7 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
             like = submissions[positions[0]]
             try:
                 who = _payer_of(like, now)
+                _within_rate(like, len(positions), now)
             except Refusal as refusal:
                 for position in positions:
                     answers[position] = refusal

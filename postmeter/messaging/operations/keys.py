@@ -1,6 +1,6 @@
 """Idempotency keys of what makes one thing: a quote, a stop. Accepting messages keeps its keys in `messaging_accept`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -25,6 +25,16 @@ def once(*, customer_id: int, key: UUID, digest: UUID, now: datetime, make: Call
     if known != digest:
         raise KeyReused(field="Idempotency-Key", remedy="Use a new key for a new request.")
     return int(ids[0]), True
+
+
+@scoped
+def name(*, customer_id: int, key: UUID, digest: UUID, ids: Sequence[int], now: datetime) -> None:
+    """Have a key name these, in the transaction that made them."""
+    calls.rows(
+        """INSERT INTO messaging_key (customer_id, key, digest, ids, expires_at) VALUES (%s, %s, %s, %s::bigint[], %s)
+           ON CONFLICT (customer_id, key) DO UPDATE SET ids = excluded.ids RETURNING key""",
+        [customer_id, key, digest, list(ids), now + KEY_FOR],
+    )
 
 
 _RESERVE = """INSERT INTO messaging_key (customer_id, key, digest, ids, expires_at) VALUES (%s, %s, %s, %s::bigint[], %s)

@@ -15,6 +15,7 @@ from litestar.params import Body, Parameter
 from litestar.response import Redirect
 
 from postmeter.simulator.faults import ON_CALLBACKS, Fault
+from postmeter.simulator.mail import FATES, Mailboxes
 from postmeter.simulator.pages.street import phone_of, phones_of
 from postmeter.simulator.paypal.accounts import ACCOUNTS
 from postmeter.simulator.paypal.door import PayPalDoor, PayPalError
@@ -33,7 +34,9 @@ ENGINE = Engine(dirs=[str(HERE / "templates")])
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
-def pages(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor) -> list[HTTPRouteHandler]:
+def pages(
+    world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes
+) -> list[HTTPRouteHandler]:
     def page(name: str, status: int = 200, **facts: Any) -> Response[str]:
         now = datetime.fromtimestamp(world.clock.now(), UTC)
         html = ENGINE.get_template(name).render(
@@ -48,6 +51,7 @@ def pages(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoo
         return page(
             "index.html",
             numbers=MAGIC.items(),
+            mailboxes=FATES.items(),
             cards=CARDS.values(),
             accounts=BANK_ACCOUNTS.values(),
             paypal_accounts=ACCOUNTS.values(),
@@ -74,7 +78,9 @@ def pages(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoo
 
     @post("/street/{number:str}")
     async def answer(number: str, data: Form) -> Redirect:
-        if data.get("body", "").strip() and data.get("to"):
+        if data.get("body", "").strip() and data.get("to") and "@" in number:
+            mailboxes.write(mailbox=number, to=data["to"], subject="Re: your email", text=data["body"])
+        elif data.get("body", "").strip() and data.get("to"):
             carrier.receive(phone=number, to=data["to"], body=data["body"])
         return Redirect(f"/street/{number}", status_code=303)
 

@@ -16,7 +16,7 @@ LOST = frozenset({"undelivered", "failed"})
 
 def phones_of(world: World, *, q: str, before: int | None) -> dict[str, Any]:
     """A page of phones whose number contains the digits of `q`, older than message number `before`."""
-    digits = "".join(character for character in q if character.isdigit())
+    digits = q.strip().lower() if "@" in q else "".join(character for character in q if character.isdigit())
     rows = world.log.rows(
         "SELECT phone, max(id) AS latest, count(*) AS total FROM messages WHERE phone LIKE ? GROUP BY phone"
         " HAVING ? IS NULL OR latest < ? ORDER BY latest DESC LIMIT ?",

@@ -205,6 +205,7 @@ _CLASS_OF = {
     "checkboxselectmultiple": "",
     "clearablefile": "file-input",
     "file": "file-input",
+    "files": "file-input",
 }
 
 

@@ -17,6 +17,7 @@ from postmeter.kit import csv, phone
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging import media, queries
+from postmeter.messaging.channels import email
 from postmeter.messaging.explain import explain, steps
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations.cancel import TooLate, cancel
@@ -36,7 +37,7 @@ class FilterForm(forms.Form):
     state = forms.ChoiceField(
         required=False, choices=[("", "Any state"), *((state.value, face(state).word) for state in State)], label="State"
     )
-    to = forms.CharField(required=False, label="Number")
+    to = forms.CharField(required=False, label="Number or address")
     list = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, region: str, **kwargs: Any) -> None:
@@ -46,6 +47,8 @@ class FilterForm(forms.Form):
     def clean_to(self) -> str | None:
         text = self.cleaned_data["to"]
         try:
+            if "@" in text:
+                return email.read(text)
             return phone.normalize(text, self._region) if text else None
         except Refusal as refusal:
             raise forms.ValidationError(str(refusal)) from None

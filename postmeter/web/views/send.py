@@ -365,6 +365,7 @@ def _quote_page(request: MemberRequest, found: Quote, refusal: Refusal | None = 
     excluded = queries.quote_items(
         customer_id=customer_id, quote_id=found.id, excluded=True, after=_after(request), at_most=EXCLUDED_AT_ONCE + 1
     )
+    samples = queries.quote_items(customer_id=customer_id, quote_id=found.id, excluded=False, at_most=SAMPLES)
     shown = {
         "quote": found,
         "refusal": refusal,
@@ -372,7 +373,7 @@ def _quote_page(request: MemberRequest, found: Quote, refusal: Refusal | None = 
         "expired": found.valid_until <= timezone.now(),
         "spelling": queries.spelling(customer_id=customer_id, quote_id=found.id),
         "files": media.listed(customer_id=customer_id, message_ids=[found.id]).get(found.id, []),
-        "samples": queries.quote_items(customer_id=customer_id, quote_id=found.id, excluded=False, at_most=SAMPLES),
+        "samples": [(item, *_worded(found, item)) for item in samples],
         "excluded": excluded[:EXCLUDED_AT_ONCE],
         "more_excluded": excluded[EXCLUDED_AT_ONCE - 1].position if len(excluded) > EXCLUDED_AT_ONCE else None,
         "past_first": _after(request) >= 0,
@@ -382,6 +383,10 @@ def _quote_page(request: MemberRequest, found: Quote, refusal: Refusal | None = 
     if figures:
         shown |= _money_after(request, found, figures)
     return render(request, "web/send_quote.html", shown, status=refusal.status if refusal else 200)
+
+
+def _worded(found: Quote, item: QuoteItem) -> tuple[str, str]:
+    return email.split(item.body) if found.channel == "email" else ("", item.body)
 
 
 def _money_after(request: MemberRequest, found: Quote, figures: Figures) -> dict[str, Any]:
