@@ -63,6 +63,11 @@ def message_ref(customer_id: int, message_id: int) -> str:
     return f"<{public_ids().encode_pair(customer_id, message_id)}@{settings.MAIL_DOMAIN}>"
 
 
+def agree_url(customer_id: int, message_id: int) -> str:
+    """Where the recipient of this message, which waits for it, agrees to get emails."""
+    return f"{settings.PUBLIC_URL}/agree/{public_ids().encode_pair(customer_id, message_id)}"
+
+
 def unsubscribe_url(customer_id: int, message_id: int) -> str:
     return f"{settings.PUBLIC_URL}/stop/{public_ids().encode_pair(customer_id, message_id)}"
 

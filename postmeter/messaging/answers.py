@@ -33,6 +33,11 @@ _NOT_CANCELLED = {
 }
 # With the warning that belongs before anything about health goes by text (S-056).
 _ASK = "{name}: May we text you about visits and bills? Reply YES, or STOP to refuse. Texts are not encrypted. Rates may apply."
+_ASK_BY_EMAIL = (
+    "May {name} email you?\n"
+    "{name} has a message for you and asks first whether you want to get emails from them, about visits and bills.\n"
+    "Emails are not always encrypted on their way. Answer YES to agree, or open this page:"
+)
 _NAME_AT_MOST = 40  # so that it is one segment
 
 
@@ -48,3 +53,8 @@ def question(*, name: str) -> str:
     """What somebody is asked before the first message to them (S-052)."""
     said = _ASK.format(name=name[:_NAME_AT_MOST].rstrip())
     return sms.plainly(said) or said
+
+
+def question_by_email(*, name: str) -> str:
+    """The same by email: subject and text, to which the address of the page is added."""
+    return _ASK_BY_EMAIL.format(name=" ".join(name.split())[:_NAME_AT_MOST].rstrip())

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from postmeter.consent import operations as consent
+from postmeter.consent import queries as consents
 from postmeter.consent import words
 from postmeter.consent.words import Wish
 from postmeter.contacts import operations as contacts
@@ -20,10 +21,12 @@ from postmeter.kit.crash import crash_point
 from postmeter.kit.refusals import NotFound, Refusal
 from postmeter.messaging import inbox, media, queries
 from postmeter.messaging.addresses import COMPLAINTS, Box, read_mailbox, read_token
+from postmeter.messaging.answers import question_by_email
 from postmeter.messaging.channels import email
 from postmeter.messaging.inbox import Attention, Come
 from postmeter.messaging.letters import Letter, Report, read
 from postmeter.messaging.models import Message
+from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
@@ -136,7 +139,7 @@ def _keep(box: Box, sender: str, letter: Letter, now: datetime) -> bool:
         of = about.recipient if about and about.channel == "email" else writer
         contact_id = contacts.of_address(customer_id=customer_id, medium="email", value=of, actor="system", now=now)
         thread_id = inbox.thread_of(customer_id=customer_id, contact_id=contact_id, now=now)
-        wish = _wish(letter)
+        wish = _wish(customer_id, of, letter)
         # A card number is never kept (promises.md 3.4).
         text = cards.mask(f"{letter.subject}\n{letter.text}")
         come = Come("email", writer, about.sender if about else "", text, PROVIDER, letter.ref, wish or "")
@@ -163,11 +166,30 @@ def _writer(said: str, envelope: str, about: Message | None) -> str:
     raise Nobody("This email does not say who writes it.")
 
 
-def _wish(letter: Letter) -> Wish | None:
-    if letter.said_by_machine:
-        return None
+def _wish(customer_id: int, address: str, letter: Letter) -> Wish | None:
     said = letter.new or letter.subject
-    return words.wish(said) if len(said) <= SAID_BRIEFLY else None
+    if letter.said_by_machine or len(said) > SAID_BRIEFLY:
+        return None
+    found = words.wish(said)
+    return Wish.AGREE if found in (None, Wish.START) and words.agrees(said) and _is_asked(customer_id, address) else found
+
+
+def _is_asked(customer_id: int, address: str) -> bool:
+    known = consents.permissions(customer_id=customer_id, channel="email", addresses=[address]).get(address)
+    return known is not None and known.state == "asked"
+
+
+def agree(*, customer_id: int, message_id: int, now: datetime) -> None:
+    """Whom this email waits for agrees to get it, by the page that they were shown (S-050). Raises NotFound."""
+    found = _email(customer_id, message_id)
+    with scope.customer(customer_id):
+        said = question_by_email(name=customers.customer(customer_id=customer_id).name)
+        _give(customer_id, found.recipient, "page", said, now)
+
+
+def _give(customer_id: int, address: str, source: str, said: str, now: datetime) -> None:
+    consent.give(customer_id=customer_id, channel="email", address=address, source=source, words=said, now=now, actor="recipient")
+    asking.go_on(customer_id=customer_id, recipient=address, now=now)
 
 
 def _obey(customer_id: int, address: str, wish: Wish | None, said: str, now: datetime) -> Attention:
@@ -178,6 +200,9 @@ def _obey(customer_id: int, address: str, wish: Wish | None, said: str, now: dat
             customer_id=customer_id, channel="email", address=address, source=source, now=now, actor="recipient", words=said
         )
         return Attention.WRONG_NUMBER if wish is Wish.WRONG_NUMBER else Attention.NONE
+    if wish is Wish.AGREE:
+        _give(customer_id, address, "reply", said, now)
+        return Attention.NONE
     if wish is Wish.START:
         consent.opt_in(customer_id=customer_id, channel="email", address=address, now=now, actor="recipient", words=said)
         return Attention.NONE

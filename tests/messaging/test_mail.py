@@ -1,6 +1,7 @@
 """Emails: free, out through the operator's mail server, and back as replies, bounces and complaints."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
 from django.db import connection
+from django.test import Client
 
 from postmeter.consent import queries as consent
 from postmeter.customers import operations as customers
@@ -455,3 +457,37 @@ def test_a_customer_that_was_renamed_keeps_its_mailbox(cast: Cast) -> None:
         actor="x",
     )
     assert deliver(old, letter("Hello"))
+
+
+# Asked first
+
+
+@pytest.mark.parametrize("by", ["page", "reply"])
+def test_whoever_has_not_agreed_to_emails_is_asked_once_by_email(
+    cast: Cast, server: MailServer, by: str
+) -> None:  # S-050 S-053 S-054
+    clinic = cast.clinic()
+    customers.switch_opt_in(customer_id=clinic.id, wanted=True, now=at(), actor=clinic.actor)
+    first, second = send(clinic), send(clinic, "More\nto read")
+    dispatch(clinic, server.port)
+    dispatch(clinic, server.port)
+    [(_, _, asked)] = server.taken
+    assert asked["Subject"] == "May Harbour Physio email you?"
+    found = re.search(r"/agree/([0-9a-f]{32})", asked.get_content().replace("=\n", ""))
+    assert found is not None
+    path = found[0]
+    if by == "page":
+        assert Client().get(path).status_code == 200
+        dispatch(clinic, server.port)
+        assert len(server.taken) == 1, "looking is not agreeing"
+        assert Client(enforce_csrf_checks=True).post(path).status_code == 200
+    else:
+        question = next(row for row in queries.messages(customer_id=clinic.id) if row.kind == "opt_in")
+        deliver(reply_to(question), letter("Yes, please\n\nOn Tue, 24 Nov 2026 at 10:00, Harbour wrote:\n> May we"))
+    dispatch(clinic, server.port)
+    assert {again(first).state, again(second).state} == {"sent"}
+    evidence = consent.evidence(customer_id=clinic.id, after=0, at_most=9)
+    assert [(row.channel, row.said, row.source) for row in evidence] == [
+        ("email", "asked", "opt-in message"),
+        ("email", "given", by),
+    ]  # A-72

@@ -15,13 +15,15 @@ from postmeter.customers.models import Customer
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import Refusal
-from postmeter.messaging.answers import question
+from postmeter.messaging.addresses import agree_url
+from postmeter.messaging.answers import question, question_by_email
+from postmeter.messaging.channels import CHANNELS
 from postmeter.messaging.kinds import ANSWER, CODE, OPT_IN
 from postmeter.messaging.operations.accept import Submission, submit_together
 
 ANSWER_WITHIN = timedelta(hours=48)
 AGAIN_AFTER = timedelta(hours=1)  # how soon a message that waits is looked at again when nobody answers
-ASKED_ON = frozenset({"sms", "mms", "voice"})
+ASKED_ON = frozenset({"sms", "mms", "voice", "email"})
 EXEMPT = frozenset({ANSWER, OPT_IN, CODE})  # whoever wants a code has asked for it
 
 
@@ -30,16 +32,16 @@ class Gate:
     """What is known of some recipients' consent; `is_shut` is False for a customer that asks nobody."""
 
     is_shut: bool
-    known: Mapping[str, Permission]
+    known: Mapping[tuple[str, str], Permission]  # by the channel that consent is kept for, and address
 
     def holds(self, recipient: str, channel: str, kind: str) -> bool:
         """Whether a message must wait for its recipient's answer."""
-        known = self.known.get(recipient)
+        known = self.known.get((CHANNELS[channel].opted_out_of, recipient))
         return self.is_shut and channel in ASKED_ON and kind not in EXEMPT and (known is None or known.state != "given")
 
-    def looks_again(self, recipient: str, useful_until: datetime | None, now: datetime) -> datetime | None:
+    def looks_again(self, recipient: str, channel: str, useful_until: datetime | None, now: datetime) -> datetime | None:
         """When a message that is held is looked at again; None when nobody has answered in time. They are asked once (A-71)."""
-        known = self.known.get(recipient)
+        known = self.known.get((CHANNELS[channel].opted_out_of, recipient))
         ends = [moment for moment in (useful_until, known and known.changed_at + ANSWER_WITHIN) if moment]
         if ends and min(ends) <= now:
             return None
@@ -49,28 +51,52 @@ class Gate:
 def gate(customer: Customer, addresses: Collection[str]) -> Gate:
     if not customer.opt_in:
         return Gate(False, {})
-    return Gate(True, queries.permissions(customer_id=customer.id, channel="sms", addresses=addresses))
+    return Gate(True, queries.permissions_of(customer_id=customer.id, addresses=addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Whose consent a message waits for. `message_id`: of one that waits, `sender`: which number of ours sends it, for `actor`."""
+
+    recipient: str
+    channel: str
+    message_id: int
+    sender: str
+    actor: str
 
 
 @scoped
-def ask(*, customer_id: int, waiting: Iterable[tuple[str, str, str]], now: datetime) -> None:
-    """Ask each (recipient, our number, who sends) once. What credit does not cover is asked when there is some: no answer is lost.
+def ask(*, customer_id: int, waiting: Iterable[Silent], now: datetime) -> None:
+    """Ask each of them once. What credit does not cover is asked when there is some: no answer is lost.
 
     All are reserved before the first costs anything: two workers that ask the same people never wait for each other.
     """
-    silent = {recipient: (sender, actor) for recipient, sender, actor in waiting}
-    mine = consent.reserve(customer_id=customer_id, channel="sms", addresses=silent.keys(), now=now)
+    silent: dict[str, dict[str, Silent]] = {}
+    for one in waiting:
+        silent.setdefault(CHANNELS[one.channel].opted_out_of, {})[one.recipient] = one
+    for channel in sorted(silent):
+        _ask(customer_id, channel, silent[channel], now)
+
+
+def _ask(customer_id: int, channel: str, silent: Mapping[str, Silent], now: datetime) -> None:
+    mine = consent.reserve(customer_id=customer_id, channel=channel, addresses=silent.keys(), now=now)
     if not mine:
         return
-    words = question(name=customers.customer(customer_id=customer_id).name)
-    questions = [
-        Submission(customer_id, [to], [words], actor, kind=OPT_IN, sender=sender) for to in mine for sender, actor in [silent[to]]
-    ]
+    name = customers.customer(customer_id=customer_id).name
+    words = question(name=name) if channel == "sms" else question_by_email(name=name)
+    questions = [_question(customer_id, channel, words, silent[to]) for to in mine]
     answers = submit_together(questions, now=now)
     refused = [to for to, answer in zip(mine, answers, strict=True) if isinstance(answer, Refusal)]
-    consent.not_asked(customer_id=customer_id, channel="sms", addresses=refused)
+    consent.not_asked(customer_id=customer_id, channel=channel, addresses=refused)
     asked = [to for to in mine if to not in refused]
-    consent.asked(customer_id=customer_id, channel="sms", addresses=asked, words=words, now=now)
+    consent.asked(customer_id=customer_id, channel=channel, addresses=asked, words=words, now=now)
+
+
+def _question(customer_id: int, channel: str, words: str, of: Silent) -> Submission:
+    by_email = channel == "email"
+    body = f"{words}\n\n{agree_url(customer_id, of.message_id)}" if by_email else words
+    sender = None if by_email else of.sender
+    return Submission(customer_id, [of.recipient], [body], of.actor, channel=channel, kind=OPT_IN, sender=sender)
 
 
 @scoped

@@ -171,7 +171,7 @@ class _Rules:
         if opens > self.now:
             return _Fate(until=opens, why="quiet_hours")
         if self.gate.holds(due.recipient, due.channel, due.kind):
-            again = self.gate.looks_again(due.recipient, ends, self.now)
+            again = self.gate.looks_again(due.recipient, due.channel, ends, self.now)
             return _Fate(until=again, why="waits_for_consent") if again else _Fate(State.EXPIRED, "no_consent")
         return GOES
 
@@ -199,7 +199,11 @@ def _put_off(customer_id: int, later: Sequence[tuple[_Due, _Fate]], now: datetim
            WHERE m.customer_id = %s AND m.id = u.id""",
         [now, [due.id for due, _ in later], [fate.until for _, fate in later], customer_id],
     )
-    silent = [(due.recipient, due.sender, due.created_by) for due, fate in later if fate.why == "waits_for_consent"]
+    silent = [
+        asking.Silent(due.recipient, due.channel, due.id, due.sender, due.created_by)
+        for due, fate in later
+        if fate.why == "waits_for_consent"
+    ]
     if silent:
         asking.ask(customer_id=customer_id, waiting=silent, now=now)
 

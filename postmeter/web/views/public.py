@@ -29,6 +29,21 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
     return answer
 
 
+@csrf_exempt
+def agree(request: HttpRequest, token: str) -> HttpResponse:
+    """GET /agree/<token>: shows what is asked, and changes nothing. POST: the recipient agrees to get emails (S-050, A-72)."""
+    pair = read_token(token)
+    if pair is None:
+        raise NotFound("There is no such email.", remedy="Open the link as it stands in the email.")
+    name, address = mailroom.whose(customer_id=pair[0], message_id=pair[1])
+    if request.method == "POST":
+        mailroom.agree(customer_id=pair[0], message_id=pair[1], now=timezone.now())
+    answer = render(request, "web/agree.html", {"name": name, "address": address, "done": request.method == "POST"})
+    answer["Referrer-Policy"] = "no-referrer"
+    answer["X-Robots-Tag"] = "noindex"
+    return answer
+
+
 @require_safe
 def picture(request: HttpRequest, token: str) -> HttpResponse:
     """GET /media/<token>: one file, for the provider that carries it."""
