@@ -5,6 +5,7 @@ listed, so that nobody has to search whether a fact is heard.
 """
 
 from postmeter.invoicing import tasks as invoicing
+from postmeter.messaging import tasks as messaging
 from postmeter.notifications import tasks as notifications
 from postmeter.statements import tasks as statements
 from postmeter.terms import tasks as terms
@@ -60,7 +61,7 @@ REACTIONS = {
     "member.left": [],
     "member.roles_changed": [wallets.open_for_member],
     "message.cancelled": [],
-    "message.received": [notifications.tell_of_message],
+    "message.received": [notifications.tell_of_message, messaging.fetch_files],
     "messages.ended": [],
     "messages.resumed": [],
     "notice.made": [notifications.mail_notice],

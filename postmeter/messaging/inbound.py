@@ -4,6 +4,7 @@ One transaction for each text: it is kept, its wish obeyed and answered, and its
 provider says it again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,19 +17,22 @@ from postmeter.customers import queries as customers
 from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
 from postmeter.events import operations as events
+from postmeter.events.models import Event
 from postmeter.kit import cards
 from postmeter.kit.crash import crash_point
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import Refusal
 from postmeter.ledger import operations as ledger
-from postmeter.messaging import inbox
+from postmeter.messaging import inbox, media
 from postmeter.messaging.answers import CONFIRM_WITHIN, answer
+from postmeter.messaging.carriers.files import fetch
 from postmeter.messaging.channels import sms
 from postmeter.messaging.inbox import Attention, Come
 from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.say import say
-from postmeter.messaging.providers import Received
+from postmeter.messaging.providers import Media, Received
+from postmeter.messaging.providers import provider as provider_of
 from postmeter.rating import queries as rating
 from postmeter.rating.price import price
 from postmeter.wallets import operations as wallet_operations
@@ -58,7 +62,7 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
         contact_id = contacts.of_address(customer_id=customer_id, medium="phone", value=word.sender, actor="system", now=now)
         thread_id = inbox.thread_of(customer_id=customer_id, contact_id=contact_id, now=now)
         cost = _cost(customer, word, now)
-        come = Come("sms", word.sender, word.recipient, heard.text, provider, word.ref, heard.wish or "")
+        come = Come("mms" if word.media else "sms", word.sender, word.recipient, heard.text, provider, word.ref, heard.wish or "")
         new = inbox.keep(
             customer_id=customer_id,
             thread_id=thread_id,
@@ -83,9 +87,35 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
                 transfer_ids=(calls.next_id(), calls.next_id()),
                 now=now,
             )
-        events.record("message.received", customer_id=customer_id, subject_id=new, now=now, data={"wish": heard.wish})
+        events.record(
+            "message.received",
+            customer_id=customer_id,
+            subject_id=new,
+            now=now,
+            data={"wish": heard.wish, **_files(provider, word)},
+        )
         crash_point("messaging.text_uncommitted")
     return True
+
+
+def _files(provider: str, word: Received) -> dict[str, object]:
+    return {"provider": provider, "files": list(word.media)} if word.media else {}
+
+
+def fetch_files(*, event: Event, settings: Mapping[str, Mapping[str, str]], now: datetime) -> int:
+    """Get the files of a message that came in from its provider and keep them with it. Returns how many; a repeat gets none.
+
+    Raises NotFetched: to be tried again.
+    """
+    wanted, customer_id = event.data.get("files", []), event.customer_id
+    if not wanted or media.listed(customer_id=customer_id, message_ids=[event.subject_id]):
+        return 0
+    asked = provider_of(event.data["provider"], settings[event.data["provider"]])
+    files = [Media(f"file {n}", "", fetch(asked, url)) for n, url in enumerate(wanted, 1)]
+    with scope.customer(customer_id):
+        kept = media.keep(customer_id=customer_id, files=files, actor="recipient", now=now)
+        media.attach(customer_id=customer_id, message_ids=[event.subject_id], media_ids=kept)
+    return len(files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +216,13 @@ def _cost(customer: Customer, word: Received, now: datetime) -> _Cost | None:
         wallet = wallets.pool(customer_id=customer.id)
         prices = rating.prices(customer_id=customer.id, plan=customer.plan, channel="sms", direction="in", now=now)
         rate = prices.table.find(word.sender)
+        if word.media:
+            pictures = rating.prices(customer_id=customer.id, plan=customer.plan, channel="mms", direction="in", now=now)
+            rate = pictures.table.find(word.sender) or rate
         # An empty text, or one longer than anybody may send, is one segment: it is here, and has to have some price.
-        micros = price(_segments(word.body), rate).total_micros if rate and prices.currency == wallet.unit else 0
+        micros = (
+            price(1 if word.media else _segments(word.body), rate).total_micros if rate and prices.currency == wallet.unit else 0
+        )
     except Refusal:
         return None
     if not micros:

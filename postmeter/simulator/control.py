@@ -29,6 +29,7 @@ class Inbound(msgspec.Struct, forbid_unknown_fields=True):
     phone: str
     to: str
     body: str
+    pictures: list[bytes] = []  # in base64
 
 
 class Letter(msgspec.Struct, forbid_unknown_fields=True):
@@ -151,7 +152,7 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalD
 
     @post("/inbound")
     async def write_in(data: Inbound) -> dict[str, Any]:
-        return carrier.receive(phone=data.phone, to=data.to, body=data.body)
+        return carrier.receive(phone=data.phone, to=data.to, body=data.body, pictures=data.pictures)
 
     @post("/mail", status_code=200)
     async def mail_in(data: Letter) -> None:

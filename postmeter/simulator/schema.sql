@@ -34,6 +34,11 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE INDEX IF NOT EXISTS messages_by_phone ON messages (phone, id);
 CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient, id);
+CREATE TABLE IF NOT EXISTS media (      -- pictures that people sent in
+    sid           TEXT PRIMARY KEY,
+    message       TEXT NOT NULL,
+    content       BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS objects (    -- the payment gateway's: customers, payment intents, ...
     position      INTEGER PRIMARY KEY,
     id            TEXT NOT NULL UNIQUE,

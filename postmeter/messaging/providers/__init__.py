@@ -123,6 +123,7 @@ class Received:
     body: str
     ref: str
     answered: bool = False  # the provider heard STOP, START or HELP in it and has answered itself
+    media: Sequence[str] = ()  # where the provider keeps the files that came with it
 
 
 class HttpProvider(Protocol):
@@ -137,6 +138,7 @@ class HttpProvider(Protocol):
     def found(self, message: Outbound, reply: Reply, taken: frozenset[str]) -> Receipt | None: ...
     def verify(self, callback: Callback) -> None: ...
     def facts(self, callback: Callback) -> Sequence[Receipt | Received]: ...
+    def file(self, url: str) -> Request: ...
 
 
 PROVIDERS = {

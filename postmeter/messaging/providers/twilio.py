@@ -40,6 +40,7 @@ STATES = {
 # Carriers charge for what went out, delivered or not.
 BILLABLE = frozenset({"sent", "delivered", "read", "undelivered"})
 OPTED_OUT = "21610"
+FILES_AT_MOST = 10
 
 
 class Twilio:
@@ -49,7 +50,8 @@ class Twilio:
     channels = frozenset({"sms", "mms"})
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._messages = f"{settings['base_url'].rstrip('/')}/2010-04-01/Accounts/{settings['account_sid']}/Messages.json"
+        self._base = settings["base_url"].rstrip("/")
+        self._messages = f"{self._base}/2010-04-01/Accounts/{settings['account_sid']}/Messages.json"
         token = base64.b64encode(f"{settings['account_sid']}:{settings['auth_token']}".encode()).decode()
         self._headers = {
             "Authorization": f"Basic {token}",
@@ -107,8 +109,16 @@ class Twilio:
         if "Body" in form and "From" in form and "To" in form:
             # OptOutType stands where Advanced Opt-Out is on, which confirms by itself: one confirmation is all there may be.
             answered = bool(form.get("OptOutType"))
-            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""), answered)]
+            count = min(int(form["NumMedia"]), FILES_AT_MOST) if form.get("NumMedia", "").isdigit() else 0
+            files = [form[f"MediaUrl{n}"] for n in range(count) if f"MediaUrl{n}" in form]
+            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""), answered, files)]
         return []
+
+    def file(self, url: str) -> Request:
+        """Ask for a file that came in. Our password goes to no other address than the provider's. Raises Forged."""
+        if not url.startswith(f"{self._base}/"):
+            raise Forged
+        return Request("GET", url, {"Authorization": self._headers["Authorization"]})
 
     def _receipt(self, status: str, ref: str, error_code: str, raw: Mapping[str, object]) -> Receipt | None:
         state = STATES.get(status)

@@ -14,6 +14,7 @@ from postmeter.simulator.twilio.numbers import ERRORS, Fate, fate_of
 from postmeter.simulator.wire import Answer, Receive, Request, Scope, Send, as_json
 
 PATH = re.compile(rf"/{API_VERSION}/Accounts/(?P<account>\w+)/Messages(?:/(?P<sid>\w+))?\.json")
+PICTURE = re.compile(rf"/{API_VERSION}/Accounts/\w+/Messages/(?P<sid>\w+)/Media/(?P<media>\w+)")
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,6}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 LONGEST_BODY = 1600
@@ -55,12 +56,20 @@ class TwilioDoor:
     async def _route(self, request: Request) -> Answer:
         if request.headers.get("authorization") != self._authorization:
             raise TwilioError(20003, 401)
+        if picture := PICTURE.fullmatch(request.path):
+            return self._picture(picture["sid"], picture["media"])
         found = PATH.fullmatch(request.path)
         if not found or found["account"] != self._carrier.account:
             raise TwilioError(20404, 404)
         to = dict(request.form).get("To", "") if request.method == "POST" and not found["sid"] else ""
         fired = self._fault_for(request, to)
         return await under_fault(fired, self._world, lambda: self._handle(request, found["sid"], fired), trouble)
+
+    def _picture(self, sid: str, media: str) -> Answer:
+        try:
+            return Answer(200, self._carrier.picture(sid, media), {"content-type": "application/octet-stream"})
+        except KeyError:
+            raise TwilioError(20404, 404) from None
 
     def _fault_for(self, request: Request, to: str) -> Fired | None:
         fate = fate_of(to)

@@ -1,6 +1,7 @@
 """The life of a message at the carrier: accepted, then step by step to its end, each step told to the status callback."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -64,12 +65,14 @@ class Carrier:
             self._plan(sid, fate.steps, price_factor=fate.price_factor)
         return self.resource(self.find(sid))
 
-    def receive(self, *, phone: str, to: str, body: str, media: int = 0) -> dict[str, Any]:
+    def receive(self, *, phone: str, to: str, body: str, pictures: Sequence[bytes] = ()) -> dict[str, Any]:
         """A person writes to one of our numbers; Postmeter is told at the inbound address, signed."""
         now = self.world.clock.now()
-        sid = "SM" + uuid4().hex
+        sid, media = ("MM" if pictures else "SM") + uuid4().hex, len(pictures)
         log = self.world.log
         with log.transaction():
+            for picture in pictures:
+                log.execute("INSERT INTO media (sid, message, content) VALUES (?, ?, ?)", ("ME" + uuid4().hex, sid, picture))
             log.execute(
                 "INSERT INTO messages (sid, direction, sender, recipient, phone, body, num_segments, num_media, status,"
                 " price_micros, created, updated, sent, visible_from)"
@@ -80,9 +83,22 @@ class Carrier:
             row = self.find(sid)
             if self.world.settings.twilio_inbound_url:
                 self.world.postman.schedule(
-                    self._callback(row, self.world.settings.twilio_inbound_url, _inbound_fields(row)), due=now
+                    self._callback(row, self.world.settings.twilio_inbound_url, _inbound_fields(row) | self._pictures(sid)),
+                    due=now,
                 )
         return self.resource(row)
+
+    def _pictures(self, sid: str) -> dict[str, str]:
+        found = self.world.log.rows("SELECT sid FROM media WHERE message = ? ORDER BY rowid", (sid,))
+        place = f"{self.world.settings.public_url}/{API_VERSION}/Accounts/{self.account}/Messages/{sid}/Media"
+        return {f"MediaUrl{n}": f"{place}/{row['sid']}" for n, row in enumerate(found)}
+
+    def picture(self, sid: str, media_sid: str) -> bytes:
+        """Raises KeyError."""
+        row = self.world.log.row("SELECT content FROM media WHERE sid = ? AND message = ?", (media_sid, sid))
+        if row is None:
+            raise KeyError(media_sid)
+        return bytes(row["content"])
 
     def find(self, sid: str) -> sqlite3.Row:
         """Raises KeyError."""
