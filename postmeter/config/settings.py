@@ -17,6 +17,7 @@
 | POSTMETER_OPERATOR_EMAIL | who is told when that happens; by default who invoices come from |
 | POSTMETER_ADJUSTMENT_ALONE | whole units of currency that one account manager may give or take alone; 100 |
 | POSTMETER_EMAIL_URL | for our own notices: smtp://user:password@host:port or file:///folder |
+| POSTMETER_ROUTES | which providers carry what, in order: sms=twilio,other;sms:44=other |
 | POSTMETER_MAIL_URL | for customers' emails: smtp://user:password@host:port, smtp+starttls:// or smtps://; the simulator's by default |
 | POSTMETER_MAIL_DOMAIN | the domain that customers' emails come from; its mail is to be handed to us |
 | POSTMETER_EMAILS_PER_HOUR | how many one customer may send; 2000 |
@@ -250,8 +251,16 @@ _listen = urlsplit(os.environ.get("POSTMETER_MAIL_LISTEN") or f"lmtp://127.0.0.1
 MAIL_LISTEN = {"host": _listen.hostname or "127.0.0.1", "port": str(_listen.port or 24), "protocol": _listen.scheme}
 EMAILS_PER_HOUR = int(os.environ.get("POSTMETER_EMAILS_PER_HOUR", "2000"))  # of one customer
 PROVIDERS = {"twilio": TWILIO, "smtp": MAIL}
-# The providers of each channel, the first one first.
-ROUTES = {"sms": ("twilio",), "mms": ("twilio",), "email": ("smtp",)}
+# The providers of each channel, the first one first; "sms:44" for the numbers that begin so.
+ROUTES: dict[str, tuple[str, ...]] = {"sms": ("twilio",), "mms": ("twilio",), "email": ("smtp",)}
+for _route in filter(None, os.environ.get("POSTMETER_ROUTES", "").split(";")):
+    _channel, _, _names = _route.partition("=")
+    ROUTES[_channel.strip()] = tuple(name.strip() for name in _names.split(",") if name.strip())
+for _channel, _found in ROUTES.items():
+    if not _found or not set(_found) <= set(PROVIDERS) or not re.fullmatch("[a-z]+(:[0-9]+)?", _channel):
+        raise SystemExit(
+            f"postmeter: POSTMETER_ROUTES has {_channel}={','.join(_found)}; the providers are {', '.join(PROVIDERS)}"
+        )
 STRIPE = {
     "base_url": os.environ.get("POSTMETER_STRIPE_BASE_URL", _simulator),
     "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),

@@ -26,7 +26,7 @@ from postmeter.messaging.operations import dispatch as operations
 from postmeter.messaging.operations.dispatch import Claimed
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.providers import Accepted, Outbound, Outcome, Refused, TryLater, Unknown
-from postmeter.messaging.routes import SANDBOX
+from postmeter.messaging.routes import SANDBOX, Health
 from postmeter.messaging.states import State
 
 log = logging.getLogger("postmeter.dispatch")
@@ -61,6 +61,7 @@ class Dispatcher:
         self._last_served = 0
         self._stopping = False
         # Claims and records each have a thread, and so a connection, of their own: neither waits for the other.
+        self._health = Health()
         self._claims, self._records = DatabaseThread("claim"), DatabaseThread("record")
 
     def stop(self) -> None:
@@ -142,12 +143,18 @@ class Dispatcher:
         return claimed
 
     async def _claim(self, customer_id: int, share: int) -> list[Claimed]:
-        return await self._claims.do(lambda: operations.claim(customer_id=customer_id, at_most=share, now=self._clock()))
+        now = self._clock()
+        down = self._health.down(now)
+        return await self._claims.do(lambda: operations.claim(customer_id=customer_id, at_most=share, now=now, down=down))
 
     async def _send_all(self) -> None:
         while True:
             message, url = await self._todo.get()
             outcome = await self._send(message, url)
+            if isinstance(outcome, TryLater):
+                self._health.not_reached(message.provider, self._clock())
+            else:
+                self._health.reached(message.provider)
             crash_point("messaging.sent")
             self._outcomes.append((message, outcome))
             self._done.set()

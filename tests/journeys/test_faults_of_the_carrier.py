@@ -21,8 +21,9 @@ from postmeter.consent import queries as consent
 from postmeter.db import calls
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput
-from postmeter.messaging import carrier, queries, reconcile
 from postmeter.messaging import dispatch as dispatcher
+from postmeter.messaging import queries, reconcile
+from postmeter.messaging.carriers import http
 from postmeter.messaging.dispatch import Dispatcher
 from postmeter.messaging.explain import explain
 from postmeter.messaging.models import Message
@@ -40,7 +41,7 @@ DAYS = timedelta(days=5)
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A second is long enough to wait for somebody who never answers."""
-    monkeypatch.setattr(carrier, "TOTAL_SECONDS", 1.0)
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 1.0)
     yield
 
 
@@ -367,7 +368,7 @@ def test_a_lease_that_ends_while_its_owner_lives_neither_sends_nor_charges_twice
     house: House, harbour: Clinic, monkeypatch: pytest.MonkeyPatch, late: timedelta
 ) -> None:  # F60, F55
     """The carrier thinks for an hour; meanwhile another worker's clock has reached the lease's end, or jumped ten years ahead."""
-    monkeypatch.setattr(carrier, "TOTAL_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(http, "TOTAL_SECONDS", PATIENCE_SECONDS)
     rule = break_it(house, "slow", seconds=3600, match={"method": "POST"})
     text = send(harbour, "6060")
     with ThreadPoolExecutor(1) as owner:

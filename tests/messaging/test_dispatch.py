@@ -26,9 +26,9 @@ def test_a_reminder_does_not_wait_for_the_campaigns_of_others(cast: Cast, monkey
     served: list[int] = []
     claim = operations.claim
 
-    def noted(*, customer_id: int, at_most: int, now: datetime) -> list[operations.Claimed]:
+    def noted(*, customer_id: int, at_most: int, now: datetime, down: frozenset[str]) -> list[operations.Claimed]:
         served.append(customer_id)
-        return claim(customer_id=customer_id, at_most=at_most, now=now)
+        return claim(customer_id=customer_id, at_most=at_most, now=now, down=down)
 
     monkeypatch.setattr(operations, "claim", noted)
     clinics = sorted(clinic.id for clinic in (first, second, third))

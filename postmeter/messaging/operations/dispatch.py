@@ -13,7 +13,7 @@ from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
-from postmeter.messaging import media
+from postmeter.messaging import media, routes
 from postmeter.messaging.channels import CHANNELS
 from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.night import Night, night_of
@@ -63,8 +63,8 @@ def customers_with_work() -> list[int]:
 
 
 @scoped
-def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
-    """Take up to `at_most` queued messages for sending.
+def claim(*, customer_id: int, at_most: int, now: datetime, down: frozenset[str] = frozenset()) -> list[Claimed]:
+    """Take up to `at_most` queued messages for sending, each by its provider; `down` are passed over.
 
     What lapsed or opted out meanwhile ends here, released; what it is too early or too late in the day for waits for its morning,
     and what nobody has agreed to get waits for their answer.
@@ -72,7 +72,7 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     found = [
         _Due(*row)
         for row in calls.rows(
-            """SELECT id, sender, recipient, channel, useful_until, kind, provider, created_by FROM messaging_message
+            """SELECT id, sender, recipient, channel, useful_until, kind, provider, created_by, attempts FROM messaging_message
                WHERE customer_id = %s AND state = 'queued' AND due_at <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
             [customer_id, now, at_most],
         )
@@ -86,14 +86,15 @@ def claim(*, customer_id: int, at_most: int, now: datetime) -> list[Claimed]:
     ended = [Fact(due.id, "us", "", fate.ends, status=fate.why, refused=True) for due, fate in fates if fate.ends is not None]
     if ended:
         record(customer_id=customer_id, facts=ended, now=now)
-    ids = [due.id for due, fate in fates if fate is GOES]
-    if not ids:
+    going = [due for due, fate in fates if fate is GOES]
+    if not going:
         return []
     claimed = calls.rows(
-        """UPDATE messaging_message SET state = 'sending', attempts = attempts + 1, changed_at = %s
-           WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%b)
-           RETURNING customer_id, id, provider, sender, recipient, body, attempts, channel, kind""",
-        [now, customer_id, ids[0], ids[-1], ids],
+        """UPDATE messaging_message m SET state = 'sending', provider = u.provider, attempts = attempts + 1, changed_at = %s
+           FROM unnest(%b::bigint[], %b::text[]) AS u(id, provider)
+           WHERE m.customer_id = %s AND m.id BETWEEN %s AND %s AND m.id = u.id
+           RETURNING m.customer_id, m.id, m.provider, m.sender, m.recipient, m.body, m.attempts, m.channel, m.kind""",
+        [now, [due.id for due in going], [due.by(down) for due in going], customer_id, going[0].id, going[-1].id],
     )
     crash_point("messaging.claim_uncommitted")
     files = media.of_messages(customer_id=customer_id, message_ids=[row[1] for row in claimed if row[7] in media.CHANNELS])
@@ -134,6 +135,12 @@ class _Due:
     kind: str
     provider: str
     created_by: str
+    attempts: int
+
+    def by(self, down: frozenset[str]) -> str:
+        """Who carries it. An answer of ours goes by the provider through which its recipient wrote."""
+        fixed = self.provider == SANDBOX or self.kind == ANSWER
+        return self.provider if fixed else routes.choose(self.channel, self.recipient, self.attempts, down)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,17 +222,20 @@ def put_back(*, customer_id: int, claimed: Sequence[Claimed], now: datetime) -> 
     Said twice, or too late, it changes nothing: who has claimed a message since then has a higher attempt (F60).
     """
     rows = calls.rows(
-        """SELECT m.id, m.attempts FROM messaging_message m
+        """SELECT m.id, m.attempts, m.channel, m.recipient, m.kind FROM messaging_message m
            JOIN unnest(%b::bigint[], %b::smallint[]) AS c(id, attempts) ON c.id = m.id AND c.attempts = m.attempts
            WHERE m.customer_id = %s AND m.state = 'sending' ORDER BY m.id FOR NO KEY UPDATE OF m""",
         [[message.id for message in claimed], [message.attempts for message in claimed], customer_id],
     )
-    spent = [Fact(id_, "us", "", State.FAILED, status="gave_up", refused=True) for id_, n in rows if n >= ATTEMPTS_AT_MOST]
+    spent = [Fact(row[0], "us", "", State.FAILED, status="gave_up", refused=True) for row in rows if row[1] >= ATTEMPTS_AT_MOST]
     if spent:
         record(customer_id=customer_id, facts=spent, now=now)
-    for id_, attempts in rows:
+    for id_, attempts, channel, recipient, kind in rows:
         if attempts < ATTEMPTS_AT_MOST:
+            others = 1 if kind == ANSWER else len(routes.order(channel, recipient))
+            # Whom nobody has asked yet is asked at once.
+            wait = timedelta(seconds=0 if attempts < others else 2**attempts)
             calls.rows(
                 "UPDATE messaging_message SET state = 'queued', due_at = %s, changed_at = %s WHERE customer_id = %s AND id = %s",
-                [now + timedelta(seconds=2**attempts), now, customer_id, id_],
+                [now + wait, now, customer_id, id_],
             )
