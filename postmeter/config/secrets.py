@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from postmeter.kit.refusals import BadInput
+from postmeter.messaging.providers import smpp
 from postmeter.payments.gateways import KINDS
 from postmeter.simulator.settings import DEMO
 
@@ -37,6 +39,11 @@ def refuse_without() -> None:
     unknown = set(settings.PAYMENT_KINDS) - set(KINDS)
     if unknown:
         raise SystemExit(f"postmeter: POSTMETER_PAYMENT_KINDS names {min(unknown)!r}; there are {', '.join(KINDS)}.")
+    if settings.SMPP["host"]:
+        try:
+            smpp.Account.read(settings.SMPP)
+        except BadInput as wrong:
+            raise SystemExit(f"postmeter: {wrong.text} {wrong.remedy}") from None
     for name, whose in THEIRS.items():
         if whose == "PAYPAL" and "paypal" not in settings.PAYMENT_KINDS:
             continue

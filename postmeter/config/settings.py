@@ -11,6 +11,7 @@
 | POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
 | POSTMETER_HOME | data of this install |
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_*, POSTMETER_PAYPAL_* | credentials and base addresses; the simulator's by default |
+| POSTMETER_SMPP_* | a carrier's message centre, which then carries texts: docs/operating/smpp.md lists them; off without _HOST |
 | POSTMETER_PAYMENT_KINDS | what customers may pay with, by commas: card (the default), bank_debit (in the US), paypal |
 | POSTMETER_WEBHOOKS_LOCAL | 1: webhooks may go to http addresses of this machine; for trying out |
 | POSTMETER_AUTOMATIC_PER_HOUR | automatic charges of all customers in an hour, above which all are stopped; 1000 |
@@ -230,9 +231,11 @@ TWILIO = {
     "account_sid": os.environ.get("POSTMETER_TWILIO_ACCOUNT_SID", ""),
     "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
 }
-PROVIDERS = {"twilio": TWILIO}
+_smpp = "host port system_id password system_type tls ca window per_second source destination alphabet data_coding long"
+SMPP = {name: os.environ.get(f"POSTMETER_SMPP_{name.upper()}", "") for name in f"{_smpp} receipt_ids statuses errors".split()}
+PROVIDERS = {"twilio": TWILIO} | ({"smpp": SMPP} if SMPP["host"] else {})
 # The providers of each channel, the first one first.
-ROUTES = {"sms": ("twilio",)}
+ROUTES = {"sms": ("smpp", "twilio") if SMPP["host"] else ("twilio",)}
 STRIPE = {
     "base_url": os.environ.get("POSTMETER_STRIPE_BASE_URL", _simulator),
     "secret_key": os.environ.get("POSTMETER_STRIPE_SECRET_KEY", ""),

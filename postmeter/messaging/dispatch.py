@@ -112,7 +112,8 @@ class Dispatcher:
 
     async def _round(self) -> int:
         """One claim for each customer with work, as far as there is room. Returns how many messages were claimed."""
-        if self._under_way >= UNDER_WAY_AT_MOST:
+        most = min([UNDER_WAY_AT_MOST, *(opened.at_most for opened in self._carriers.values())])
+        if self._under_way >= most:
             await asyncio.sleep(0.005)
             return 1
         claimed = 0
@@ -120,7 +121,7 @@ class Dispatcher:
         # On from where the room ran out: the first few customers' campaigns would fill it again and again.
         turn = bisect_right(customers, self._last_served)
         for customer_id in customers[turn:] + customers[:turn]:
-            room = UNDER_WAY_AT_MOST - self._under_way
+            room = most - self._under_way
             if room <= 0 or self._stopping:
                 break
             share = min(self._share, room)

@@ -14,7 +14,7 @@ from postmeter.messaging.queries import Trail
 from postmeter.messaging.states import CANCELLABLE, MACHINE, State
 from postmeter.rating.price import ERROR_CLASSES
 
-_PROVIDERS = {"twilio": "Twilio"}
+_PROVIDERS = {"twilio": "Twilio", "smpp": "the carrier"}
 _NAMED = 3  # characters that a sentence names
 
 _STANDS = {
@@ -137,7 +137,8 @@ def steps(trail: Trail) -> list[Step]:
 
 def _with_provider(text: str, message: Message) -> str:
     name = message.provider
-    return text.format(provider=_PROVIDERS.get(name, name.capitalize() or "The provider"))
+    named = text.format(provider=_PROVIDERS.get(name, name.capitalize() or "the provider"))
+    return named[:1].upper() + named[1:]
 
 
 def _why(trail: Trail, state: State) -> list[str]:

@@ -9,11 +9,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from postmeter.messaging.carriers.http import HttpCarrier
-from postmeter.messaging.providers import Outbound, Outcome, Receipt, provider
+from postmeter.messaging.carriers.smpp import SmppCarrier, SmppQuestions
+from postmeter.messaging.providers import Outbound, Outcome, Receipt, provider, smpp
 
 
 class Carrier(AbstractAsyncContextManager["Carrier"], Protocol):
-    """Sends through one provider, many messages at once. Used as an async context manager."""
+    """Sends through one provider, many messages at once. Used as an async context manager.
+
+    `at_most` messages may be on their way through it at a time: what waits longer than its lease would be taken for lost.
+    """
+
+    at_most: int
 
     async def send(self, message: Outbound) -> Outcome:
         """Ask the provider to send."""
@@ -24,4 +30,11 @@ class Carrier(AbstractAsyncContextManager["Carrier"], Protocol):
 
 def carrier(name: str, settings: Mapping[str, str], *, connections: int = 64) -> Carrier:
     """What carries for the provider of that name."""
+    if name == smpp.NAME:
+        return SmppCarrier(smpp.Account.read(settings))
     return HttpCarrier(provider(name, settings), connections=connections)
+
+
+def questions(name: str, settings: Mapping[str, str]) -> Carrier:
+    """What asks the provider of that name what became of messages: few at a time, and without a session of its own."""
+    return SmppQuestions() if name == smpp.NAME else carrier(name, settings, connections=4)
