@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--stripe-webhook-url", help="where the gateway posts its events")
     parser.add_argument("--paypal-webhook-url", help="where PayPal posts its events")
     parser.add_argument("--twilio-inbound-url", help="where the carrier posts what people write to us")
+    parser.add_argument("--smpp-port", type=int, help="where the message centre listens, on 127.0.0.1 only (default: nowhere)")
     options = parser.parse_args()
     settings = Settings(
         folder=options.data,
@@ -30,6 +31,7 @@ def main() -> int:
         stripe_webhook_url=options.stripe_webhook_url,
         paypal_webhook_url=options.paypal_webhook_url,
         twilio_inbound_url=options.twilio_inbound_url,
+        smpp_port=options.smpp_port,
     )
     logging.basicConfig(level=logging.WARNING, format="simulator: %(message)s")
     try:

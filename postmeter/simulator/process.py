@@ -30,6 +30,7 @@ class SimulatorProcess:
         stripe_webhook_url: str | None = None,
         paypal_webhook_url: str | None = None,
         twilio_inbound_url: str | None = None,
+        smpp_port: int | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.port = port or _free_port()
@@ -37,6 +38,7 @@ class SimulatorProcess:
             ("--stripe-webhook-url", stripe_webhook_url),
             ("--paypal-webhook-url", paypal_webhook_url),
             ("--twilio-inbound-url", twilio_inbound_url),
+            ("--smpp-port", str(smpp_port or "")),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -302,7 +302,8 @@ def join_overdue(*, now: datetime) -> int:
         )
     for customer_id, *key in late:
         with scope.customer(customer_id):
-            part = TextPart(*key, 0, "", b"")
+            sender, recipient, reference, parts = key
+            part = TextPart(sender, recipient, reference, parts, 0, "", b"")
             _one_at_a_time(customer_id, part.sender)
             waiting = [old for old in _parts(customer_id, part, now) if not old.joined]
             if waiting:

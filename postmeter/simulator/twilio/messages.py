@@ -3,7 +3,7 @@
 import sqlite3
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -21,10 +21,18 @@ PRICE_MICROS_PER_SEGMENT = 7_900  # of a US dollar
 FINAL = ("delivered", "undelivered", "failed")
 
 
+class MessageCentre(Protocol):
+    @property
+    def is_bound(self) -> bool: ...
+    def receive(self, *, phone: str, to: str, body: str) -> dict[str, Any]: ...
+    def drop(self) -> int: ...
+
+
 class Carrier:
     def __init__(self, world: World) -> None:
         self.world = world
         self.account = world.settings.credentials.twilio_account_sid
+        self.centre: MessageCentre | None = None  # where there is a session with it, people's texts go that way
         world.agenda.on("message.step", self._step)
 
     def accept(
@@ -65,7 +73,9 @@ class Carrier:
         return self.resource(self.find(sid))
 
     def receive(self, *, phone: str, to: str, body: str, media: int = 0) -> dict[str, Any]:
-        """A person writes to one of our numbers; Postmeter is told at the inbound address, signed."""
+        """A person writes to one of our numbers; Postmeter is told at the inbound address, signed, or by the message centre."""
+        if self.centre and self.centre.is_bound:
+            return self.centre.receive(phone=phone, to=to, body=body)
         now = self.world.clock.now()
         sid = "SM" + uuid4().hex
         log = self.world.log
