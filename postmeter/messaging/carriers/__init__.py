@@ -10,7 +10,9 @@ from typing import Protocol
 
 from postmeter.messaging.carriers.http import HttpCarrier
 from postmeter.messaging.carriers.smpp import SmppCarrier, SmppQuestions
-from postmeter.messaging.providers import Outbound, Outcome, Receipt, provider, smpp
+from postmeter.messaging.providers import Outbound, Outcome, Receipt, provider
+from postmeter.messaging.providers.smpp import NAME as SMPP
+from postmeter.messaging.providers.smpp import Account
 
 
 class Carrier(AbstractAsyncContextManager["Carrier"], Protocol):
@@ -30,11 +32,11 @@ class Carrier(AbstractAsyncContextManager["Carrier"], Protocol):
 
 def carrier(name: str, settings: Mapping[str, str], *, connections: int = 64) -> Carrier:
     """What carries for the provider of that name."""
-    if name == smpp.NAME:
-        return SmppCarrier(smpp.Account.read(settings))
+    if name == SMPP:
+        return SmppCarrier(Account.read(settings))
     return HttpCarrier(provider(name, settings), connections=connections)
 
 
 def questions(name: str, settings: Mapping[str, str]) -> Carrier:
     """What asks the provider of that name what became of messages: few at a time, and without a session of its own."""
-    return SmppQuestions() if name == smpp.NAME else carrier(name, settings, connections=4)
+    return SmppQuestions() if name == SMPP else carrier(name, settings, connections=4)

@@ -75,14 +75,15 @@ class Session:
         try:
             await asyncio.wait({keeper, reading}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (keeper, reading):
-                task.cancel()
-            ends = await asyncio.gather(keeper, reading, return_exceptions=True)
-            log.info("the session with the message centre ended: %s", [str(end) or repr(end) for end in ends if end])
+            # Before anything is awaited: whoever stops us now must not leave a connection behind, or somebody waiting.
             self._writer.close()
             for future in self._asked.values():
                 if not future.done():
                     future.set_exception(Lost())
+            for task in (keeper, reading):
+                task.cancel()
+            ends = await asyncio.gather(keeper, reading, return_exceptions=True)
+            log.info("the session with the message centre ended: %s", [str(end) or repr(end) for end in ends if end])
 
     async def ask(self, octets: bytes) -> Answer:
         """Write a request and wait for its answer. Raises Lost or TimeoutError: from then on nobody knows."""
@@ -103,6 +104,11 @@ class Session:
     def answer(self, command: int, number: int, *, status: int = 0, body: bytes = b"") -> None:
         if self.is_open:
             self._writer.write(smpp.unit(command | Command.RESPONSE, body, status=status, sequence=number))
+
+    async def close(self) -> None:
+        self._writer.close()
+        with suppress(OSError, TimeoutError):
+            await asyncio.wait_for(self._writer.wait_closed(), 1)
 
     async def unbind(self) -> None:
         with suppress(Lost, TimeoutError):
@@ -223,6 +229,8 @@ class SmppCarrier(SmppQuestions):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session:
+            await self._session.close()
         await super().__aexit__(*failure)
 
     # Sending
@@ -309,10 +317,10 @@ class SmppCarrier(SmppQuestions):
         try:
             answer = await session.bind(account)
         except BaseException:
-            writer.close()
+            await session.close()
             raise
         if answer.status:
-            writer.close()
+            await session.close()
             raise Lost(f"it answered our bind with {answer.status:#x}; look at POSTMETER_SMPP_SYSTEM_ID and _PASSWORD")
         return session
 

@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.utils.crypto import salted_hmac
 
@@ -68,7 +67,7 @@ def place(*, now: datetime, at_most: int = 500) -> int:
     with scope.every_customer():
         calls.rows("DELETE FROM messaging_unplaced WHERE at < %s", [now - KEPT_FOR])
         kept = calls.rows(
-            """SELECT u.id, u.said FROM messaging_unplaced u WHERE EXISTS (
+            """SELECT u.id, u.said::text FROM messaging_unplaced u WHERE EXISTS (
                    SELECT 1 FROM messaging_message m WHERE m.provider = %s AND m.provider_ref <> ''
                    AND string_to_array(m.provider_ref, ',') @> ARRAY[u.ref] AND m.id >= db_id_at(%s))
                ORDER BY u.id LIMIT %s""",
@@ -90,7 +89,8 @@ def look_up(*, message: Outbound, taken: frozenset[str], now: datetime) -> Recei
     known = {ref for joined in taken for ref in joined.split(",")}
     with scope.every_customer():
         rows = calls.rows(
-            "SELECT said FROM messaging_unplaced WHERE provider = %s AND recipient = %s AND sender = %s AND at < %s ORDER BY id",
+            """SELECT said::text FROM messaging_unplaced WHERE provider = %s AND recipient = %s AND sender = %s AND at < %s
+               ORDER BY id""",
             [NAME, message.recipient, message.sender, now - OF_NOBODY_AFTER],
         )
     latest = {word.ref: word for word in (_part_receipt(row[0]) for row in rows) if word.ref not in known}
@@ -223,7 +223,8 @@ def _raw(word: PartReceipt) -> dict[str, str]:
     return {"stat": word.word, "err": word.error} if word.error else {"stat": word.word}
 
 
-def _part_receipt(said: Mapping[str, Any]) -> PartReceipt:
+def _part_receipt(kept: str) -> PartReceipt:
+    said = json.loads(kept)
     return PartReceipt(**{**said, "state": State(said["state"])})
 
 
