@@ -24,7 +24,7 @@ from postmeter.messaging.providers import Outbound, Receipt, Received
 from postmeter.messaging.providers.smpp import NAME, PartReceipt, TextPart, text_of
 from postmeter.messaging.states import State
 
-FOUND_WITHIN = timedelta(days=30)  # how far back a receipt's message is looked for
+FOUND_WITHIN = timedelta(days=7)  # how far back a receipt's message is looked for; centres use their ids again
 KEPT_FOR = timedelta(days=3)  # then a receipt that fits nothing is somebody else's
 OF_NOBODY_AFTER = timedelta(minutes=2)  # longer than a text's ids wait to be written: what is unplaced then was lost by a process
 REPEATED_WITHIN = timedelta(minutes=5)  # a centre that did not hear our answer delivers again

@@ -167,7 +167,7 @@ def test_receipts_of_another_worker_are_placed_by_whoever_hears_them(cast: Cast,
     """Two sessions: the centre tells any of them, and a restart forgets nothing."""
     harbour = cast.clinic()
     ids = []
-    with Worker(harbour, centre.port), Worker(harbour, centre.port, work=lambda: []):
+    with Worker(harbour, centre.port), Worker(harbour, centre.port, work=list):
         for n in range(20):
             ids.append(send(harbour, "Hello", n=1_000 + n))
         for message_id in ids:
@@ -180,7 +180,7 @@ def test_a_receipt_finds_its_text_after_a_restart(cast: Cast, centre: Centre) ->
     with Worker(harbour, centre.port):
         message_id = send(harbour, LONG, to=to)
         reaches(harbour, message_id, "sent")
-    with Worker(harbour, centre.port, work=lambda: []):
+    with Worker(harbour, centre.port, work=list):
         reaches(harbour, message_id, "delivered")
 
 
