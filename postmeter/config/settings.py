@@ -231,8 +231,26 @@ TWILIO = {
     "account_sid": os.environ.get("POSTMETER_TWILIO_ACCOUNT_SID", ""),
     "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
 }
-_smpp = "host port system_id password system_type tls ca window per_second source destination alphabet data_coding long"
-SMPP = {name: os.environ.get(f"POSTMETER_SMPP_{name.upper()}", "") for name in f"{_smpp} receipt_ids statuses errors".split()}
+_SMPP = (
+    "POSTMETER_SMPP_HOST",
+    "POSTMETER_SMPP_PORT",
+    "POSTMETER_SMPP_SYSTEM_ID",
+    "POSTMETER_SMPP_PASSWORD",
+    "POSTMETER_SMPP_SYSTEM_TYPE",
+    "POSTMETER_SMPP_TLS",
+    "POSTMETER_SMPP_CA",
+    "POSTMETER_SMPP_WINDOW",
+    "POSTMETER_SMPP_PER_SECOND",
+    "POSTMETER_SMPP_SOURCE",
+    "POSTMETER_SMPP_DESTINATION",
+    "POSTMETER_SMPP_ALPHABET",
+    "POSTMETER_SMPP_DATA_CODING",
+    "POSTMETER_SMPP_LONG",
+    "POSTMETER_SMPP_RECEIPT_IDS",
+    "POSTMETER_SMPP_STATUSES",
+    "POSTMETER_SMPP_ERRORS",
+)
+SMPP = {name.removeprefix("POSTMETER_SMPP_").lower(): os.environ.get(name, "") for name in _SMPP}
 PROVIDERS = {"twilio": TWILIO} | ({"smpp": SMPP} if SMPP["host"] else {})
 # The providers of each channel, the first one first.
 ROUTES = {"sms": ("smpp", "twilio") if SMPP["host"] else ("twilio",)}

@@ -103,7 +103,7 @@ class Account:
             data_coding=_number(told, "data_coding", 0, 0, 255),
             long=_choice(told, "long", "udh", LONG),
             receipt_ids=_choice(told, "receipt_ids", "same", set(RECEIPT_IDS)),
-            statuses={int(code, 0): word for code, word in _pairs(told, "statuses", r"\d+|0x[0-9a-fA-F]+").items()},
+            statuses={int(code, 0): word for code, word in _pairs(told, "statuses", r"[1-9]\d{0,9}|0x[0-9a-fA-F]{1,8}").items()},
             errors=_pairs(told, "errors", r"\w+"),
         )
 

@@ -7,13 +7,11 @@ import pytest
 from django.utils import timezone
 
 from postmeter.consent import queries as consent
-from postmeter.db import calls, scope
+from postmeter.db import scope
 from postmeter.messaging import queries, reconcile
 from postmeter.messaging.models import Inbound
 from postmeter.messaging.operations import heard, sweep
 from postmeter.messaging.providers import Outbound
-from postmeter.messaging.providers.smpp import PartReceipt
-from postmeter.messaging.states import State
 from tests.cast import FEE, PRICE, Cast, Clinic, number
 from tests.messaging.smpp.conftest import Centre
 from tests.messaging.smpp.line import Worker, reaches, send, the
@@ -231,13 +229,3 @@ def test_stop_is_committed_before_it_is_acknowledged(cast: Cast, centre: Centre,
         centre.simulator.control("POST", "/clock", {"advance": 10})
         until(lambda: came_in(harbour) == ["STOP"], "the repetition")
         assert consent.opted_out(customer_id=harbour.id, channel="sms", addresses=[ana]) == {ana}
-
-
-def test_a_receipt_of_nobody_is_kept_for_days_and_then_forgotten() -> None:
-    word = PartReceipt("nobodys", "+15550109999", "+15550100000", State.DELIVERED, "DELIVRD", "", True, "Hello")
-    now = timezone.now()
-    assert heard.receipts(words=[word, word], now=now) == 0
-    assert heard.place(now=now) == 0
-    heard.place(now=now + heard.KEPT_FOR + timedelta(minutes=1))
-    with scope.every_customer():
-        assert calls.rows("SELECT 1 FROM messaging_unplaced WHERE ref = 'nobodys'") == []
