@@ -46,5 +46,4 @@ for await (const line of createInterface({ input: process.stdin })) {
     }, (answer) => say({ text: hex, status: answer.command_status }));
   }
 }
-server.close();
-session?.destroy();
+process.exit(0); // whoever is still connected

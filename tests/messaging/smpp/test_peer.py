@@ -63,8 +63,11 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
         command, cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
         found = Peer(process)
-        yield found
-        found.end()
+        try:
+            yield found
+        finally:
+            found.end()
+            process.kill()
 
 
 def came_in(clinic: Clinic) -> list[str]:
