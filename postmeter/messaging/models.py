@@ -132,7 +132,12 @@ class InboundPart(CustomerRow):
 
     class Meta:
         db_table = "messaging_inbound_part"
-        indexes = [models.Index(fields=["customer_id", "sender", "recipient", "reference"], name="messaging_inbound_part_text")]
+        indexes = [
+            models.Index(fields=["customer_id", "sender", "recipient", "reference"], name="messaging_inbound_part_text"),
+            # What the rounds look for: texts whose parts do not come, and parts that nobody needs any more.
+            models.Index(fields=["at"], condition=models.Q(joined=False), name="messaging_inbound_part_waits"),
+            models.Index(fields=["at"], condition=models.Q(joined=True), name="messaging_inbound_part_done"),
+        ]
 
 
 class Unplaced(models.Model):

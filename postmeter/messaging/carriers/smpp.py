@@ -36,7 +36,7 @@ THROTTLED_SECONDS = 25.0  # how long a text is offered again to a centre that as
 IDLE_SECONDS = 30.0  # without a word, the centre is asked whether it is there
 BACK_OFF_SECONDS = (1, 2, 5, 10, 20, 30)
 PLACE_SECONDS = 5.0
-PACED_SECONDS = 40  # what is claimed at once must be gone before its lease ends (operations/dispatch.py)
+PACED_SECONDS = 25  # what is claimed at once must be gone before its lease ends (operations/dispatch.py)
 TOGETHER_AT_MOST = 200  # of the centre's words, committed together
 LONGEST_UNIT = 70_000  # a whole message_payload and its surroundings
 
@@ -88,10 +88,12 @@ class Session:
     async def ask(self, octets: bytes) -> Answer:
         """Write a request and wait for its answer. Raises Lost or TimeoutError: from then on nobody knows."""
         number = next(self._numbers)
-        future = self._asked[number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked[number] = future
         try:
             await self._write(smpp.numbered(octets, number))
-            return await asyncio.wait_for(future, ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await future
         except OSError as error:
             raise Lost from error
         finally:
@@ -108,11 +110,13 @@ class Session:
     async def close(self) -> None:
         self._writer.close()
         with suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 1)
+            async with asyncio.timeout(1):
+                await self._writer.wait_closed()
 
     async def unbind(self) -> None:
         with suppress(Lost, TimeoutError):
-            await asyncio.wait_for(self.ask(smpp.unit(Command.UNBIND)), 2)
+            async with asyncio.timeout(2):
+                await self.ask(smpp.unit(Command.UNBIND))
 
     async def _keep_alive(self) -> None:
         while True:
@@ -211,7 +215,7 @@ class SmppCarrier(SmppQuestions):
         self._account = account
         self.at_most = account.per_second * PACED_SECONDS
         self._session: Session | None = None
-        self._bound = asyncio.Event()
+        self._bound, self._leaving = asyncio.Event(), False
         self._room = asyncio.Semaphore(account.window)
         self._pace = Pace(account.per_second)
         # One for each long text, by which its phone joins the parts: not the same ones after each start.
@@ -224,6 +228,7 @@ class SmppCarrier(SmppQuestions):
         return self
 
     async def __aexit__(self, *failure: object) -> None:
+        self._leaving = True
         if self._session and self._session.is_open:
             await self._session.unbind()
         for task in self._tasks:
@@ -281,7 +286,8 @@ class SmppCarrier(SmppQuestions):
         async with self._room:
             await self._pace.turn()
             try:
-                await asyncio.wait_for(self._bound.wait(), READY_SECONDS)
+                async with asyncio.timeout(READY_SECONDS):
+                    await self._bound.wait()
             except TimeoutError:
                 return TryLater(f"There is no session with {self._account.host}.")
             session = self._session
@@ -293,9 +299,10 @@ class SmppCarrier(SmppQuestions):
 
     async def _stay_bound(self) -> None:
         pauses = iter(BACK_OFF_SECONDS)
-        while True:
+        while not self._leaving:
             try:
-                session = await asyncio.wait_for(self._open(), CONNECT_SECONDS)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    session = await self._open()
             except (OSError, EOFError, Lost, TimeoutError) as error:
                 log.warning("no session with the message centre %s: %s", self._account.host, str(error) or repr(error))
             else:

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'messaging_inbound_part',
-                'indexes': [models.Index(fields=['customer_id', 'sender', 'recipient', 'reference'], name='messaging_inbound_part_text')],
+                'indexes': [models.Index(fields=['customer_id', 'sender', 'recipient', 'reference'], name='messaging_inbound_part_text'), models.Index(condition=models.Q(('joined', False)), fields=['at'], name='messaging_inbound_part_waits'), models.Index(condition=models.Q(('joined', True)), fields=['at'], name='messaging_inbound_part_done')],
             },
         ),
         migrations.CreateModel(
