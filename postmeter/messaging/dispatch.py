@@ -15,10 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 
-import psycopg
-from django.db import InterfaceError, OperationalError
-
-from postmeter.db.threads import DatabaseThread
+from postmeter.db.threads import DATABASE_AWAY, DatabaseThread
 from postmeter.kit.crash import crash_point
 from postmeter.messaging.addresses import receipt_urls
 from postmeter.messaging.carriers import Carrier, carrier
@@ -35,8 +32,6 @@ SHARE = 250  # claimed per customer and round
 UNDER_WAY_AT_MOST = 1_000
 IDLE_SECONDS = 0.05
 AWAY_SECONDS = 1.0
-# Set-based statements go to psycopg itself (db/calls.py), the rest through Django, which wraps its errors.
-DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Dispatcher:

@@ -21,7 +21,7 @@ from typing import Self
 from django.utils import timezone
 from smpp34 import DeliverSm
 
-from postmeter.db.threads import DatabaseThread
+from postmeter.db.threads import DATABASE_AWAY, DatabaseThread
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging.operations import heard
 from postmeter.messaging.providers import Accepted, Outbound, Outcome, Receipt, Received, Refused, TryLater, Unknown, smpp
@@ -347,16 +347,19 @@ class SmppCarrier(SmppQuestions):
             news = [await self._news.get()]
             while not self._news.empty() and len(news) < TOGETHER_AT_MOST:
                 news.append(self._news.get_nowait())
-            if not await self._hear(news) and len(news) > 1:
+            if not await self._hear(news):
                 for each in news:
                     await self._hear([each])
 
     async def _hear(self, news: Sequence[_News]) -> bool:
-        """Commit, then answer. What cannot be committed alone is asked for again."""
+        """Commit, then answer. What cannot be committed alone is asked for again; False: try these one by one."""
         status = 0
         try:
             words = [word for each in news if (word := smpp.heard(self._account, each.said))]
             await self._database.do(lambda: _keep(words))
+        except DATABASE_AWAY:
+            log.warning("the database does not answer; the message centre is asked to say %d words again", len(news))
+            status = smpp.TRY_LATER_STATUS
         except Exception:
             log.exception("%d words of the message centre could not be kept", len(news))
             if len(news) > 1:
@@ -364,7 +367,7 @@ class SmppCarrier(SmppQuestions):
             status = smpp.TRY_LATER_STATUS
         for each in news:
             each.session.answer(Command.DELIVER_SM, each.number, status=status, body=b"\0")
-        return not status
+        return True
 
     async def _tidy(self) -> None:
         while True:
@@ -372,6 +375,8 @@ class SmppCarrier(SmppQuestions):
             try:
                 await self._database.do(lambda: heard.place(now=timezone.now()))
                 await self._database.do(lambda: heard.join_overdue(now=timezone.now()))
+            except DATABASE_AWAY:
+                log.warning("the database does not answer; placing what was kept when it does")
             except Exception:
                 log.exception("what was kept could not be placed; trying again")
 

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from postmeter.consent import queries as consent
@@ -209,23 +210,30 @@ def test_a_text_comes_in_whole(cast: Cast, centre: Centre, body: str) -> None:
     assert came_in(harbour) == [body]
 
 
-def test_stop_is_committed_before_it_is_acknowledged(cast: Cast, centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trouble", [OperationalError, RuntimeError])
+def test_stop_is_committed_before_it_is_acknowledged(
+    cast: Cast, centre: Centre, monkeypatch: pytest.MonkeyPatch, trouble: type[Exception]
+) -> None:
     """The first time the database is away: the centre is told to say it again, and does."""
     harbour, ana = cast.clinic(), number(211)
     true_text, times = heard.text, iter([True])
 
     def away_once(**words: object) -> bool:
         if next(times, False):
-            raise RuntimeError("the database is away")
+            raise trouble("away")
         return true_text(**words)  # type: ignore[arg-type]
 
     monkeypatch.setattr(heard, "text", away_once)
-    before = len(centre.note("smpp.bound"))
+    before, refused = len(centre.note("smpp.bound")), refusals(centre)
     with Worker(harbour, centre.port):
         until(lambda: len(centre.note("smpp.bound")) > before, "a session")
         centre.write(ana, harbour.customer.sender, "STOP")
-        until(lambda: any(e["status"] == 0x64 for e in centre.note("smpp.not_delivered")), "the refusal")
+        until(lambda: refusals(centre) > refused, "the refusal")
         assert came_in(harbour) == []
         centre.simulator.control("POST", "/clock", {"advance": 10})
         until(lambda: came_in(harbour) == ["STOP"], "the repetition")
         assert consent.opted_out(customer_id=harbour.id, channel="sms", addresses=[ana]) == {ana}
+
+
+def refusals(centre: Centre) -> int:
+    return sum(entry["status"] == 0x64 for entry in centre.note("smpp.not_delivered"))
