@@ -81,6 +81,8 @@ def programs_of(setting: Setting) -> list[Program]:
     simulator += ["--paypal-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/paypal"]
     simulator += ["--twilio-inbound-url", f"http://127.0.0.1:{setting.port}/callbacks/twilio/inbound"]
     simulator += ["--mail-port", str(setting.simulator_mail_port), "--mail-to", f"lmtp://127.0.0.1:{setting.mail_port}"]
+    if smpp_port := os.environ.get("POSTMETER_SIMULATOR_SMPP_PORT"):
+        simulator += ["--smpp-port", smpp_port]
     return [
         Program("simulator", simulator, _simulator_environment(setting), patience_seconds=5),
         Program("worker", [*python, "postmeter.config.worker"], worker_environment(setting), patience_seconds=40),
@@ -122,6 +124,9 @@ def _common(setting: Setting) -> dict[str, str]:
         "POSTMETER_PAYPAL_WEBHOOK_ID": "SIMULATED",
         "POSTMETER_PAYMENT_KINDS": "card,bank_debit,paypal",
     }
+    if smpp_port := os.environ.get("POSTMETER_SIMULATOR_SMPP_PORT"):
+        defaults |= {"POSTMETER_SMPP_HOST": "127.0.0.1", "POSTMETER_SMPP_PORT": smpp_port}
+        defaults |= {"POSTMETER_SMPP_SYSTEM_ID": "postmeter", "POSTMETER_SMPP_PASSWORD": "demopass"}
     return {
         **defaults,
         **_inherited(),

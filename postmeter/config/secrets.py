@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from postmeter.kit.refusals import BadInput
+from postmeter.messaging.providers import smpp
 from postmeter.payments.gateways import KINDS
 from postmeter.simulator.settings import DEMO
 
@@ -37,6 +39,8 @@ def refuse_without() -> None:
     unknown = set(settings.PAYMENT_KINDS) - set(KINDS)
     if unknown:
         raise SystemExit(f"postmeter: POSTMETER_PAYMENT_KINDS names {min(unknown)!r}; there are {', '.join(KINDS)}.")
+    if settings.SMPP["host"]:
+        _refuse_smpp_without()
     for name, whose in THEIRS.items():
         if whose == "PAYPAL" and "paypal" not in settings.PAYMENT_KINDS:
             continue
@@ -46,6 +50,18 @@ def refuse_without() -> None:
         if not value or value == DEMO[name.replace("POSTMETER", "SIMULATOR")]:
             why = "is the simulator's published one" if value else "is not set"
             raise SystemExit(f"postmeter: {name} {why}, and {address} is no simulator; set the one that its console shows.")
+
+
+def _refuse_smpp_without() -> None:
+    try:
+        account = smpp.Account.read(settings.SMPP)
+    except BadInput as wrong:
+        raise SystemExit(f"postmeter: {wrong}") from None
+    if account.password == DEMO["SIMULATOR_SMPP_PASSWORD"] and account.host not in settings.LOOPBACK:
+        raise SystemExit(
+            f"postmeter: POSTMETER_SMPP_PASSWORD is the simulator's published one, and {account.host} is no simulator; "
+            "set the one that the carrier gave you."
+        )
 
 
 def _is_simulator(address: str) -> bool:

@@ -11,6 +11,7 @@
 | POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
 | POSTMETER_HOME | data of this install |
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_*, POSTMETER_PAYPAL_* | credentials and base addresses; the simulator's by default |
+| POSTMETER_SMPP_* | a carrier's message centre, which then carries texts: docs/operating/smpp.md lists them; off without _HOST |
 | POSTMETER_PAYMENT_KINDS | what customers may pay with, by commas: card (the default), bank_debit (in the US), paypal |
 | POSTMETER_WEBHOOKS_LOCAL | 1: webhooks may go to http addresses of this machine; for trying out |
 | POSTMETER_AUTOMATIC_PER_HOUR | automatic charges of all customers in an hour, above which all are stopped; 1000 |
@@ -250,9 +251,33 @@ MAIL = {
 _listen = urlsplit(os.environ.get("POSTMETER_MAIL_LISTEN") or f"lmtp://127.0.0.1:{os.environ.get('POSTMETER_MAIL_PORT', '8004')}")
 MAIL_LISTEN = {"host": _listen.hostname or "127.0.0.1", "port": str(_listen.port or 24), "protocol": _listen.scheme}
 EMAILS_PER_HOUR = int(os.environ.get("POSTMETER_EMAILS_PER_HOUR", "2000"))  # of one customer
-PROVIDERS = {"twilio": TWILIO, "smtp": MAIL}
+_SMPP = (
+    "POSTMETER_SMPP_HOST",
+    "POSTMETER_SMPP_PORT",
+    "POSTMETER_SMPP_SYSTEM_ID",
+    "POSTMETER_SMPP_PASSWORD",
+    "POSTMETER_SMPP_SYSTEM_TYPE",
+    "POSTMETER_SMPP_TLS",
+    "POSTMETER_SMPP_CA",
+    "POSTMETER_SMPP_WINDOW",
+    "POSTMETER_SMPP_PER_SECOND",
+    "POSTMETER_SMPP_SOURCE",
+    "POSTMETER_SMPP_DESTINATION",
+    "POSTMETER_SMPP_ALPHABET",
+    "POSTMETER_SMPP_DATA_CODING",
+    "POSTMETER_SMPP_LONG",
+    "POSTMETER_SMPP_RECEIPT_IDS",
+    "POSTMETER_SMPP_STATUSES",
+    "POSTMETER_SMPP_ERRORS",
+)
+SMPP = {name.removeprefix("POSTMETER_SMPP_").lower(): os.environ.get(name, "") for name in _SMPP}
+PROVIDERS = {"twilio": TWILIO, "smtp": MAIL} | ({"smpp": SMPP} if SMPP["host"] else {})
 # The providers of each channel, the first one first; "sms:44" for the numbers that begin so.
-ROUTES: dict[str, tuple[str, ...]] = {"sms": ("twilio",), "mms": ("twilio",), "email": ("smtp",)}
+ROUTES: dict[str, tuple[str, ...]] = {
+    "sms": ("smpp", "twilio") if SMPP["host"] else ("twilio",),
+    "mms": ("twilio",),
+    "email": ("smtp",),
+}
 for _route in filter(None, os.environ.get("POSTMETER_ROUTES", "").split(";")):
     _channel, _, _names = _route.partition("=")
     ROUTES[_channel.strip()] = tuple(name.strip() for name in _names.split(",") if name.strip())

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import close_old_connections, connection
+import psycopg
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 T = TypeVar("T")
+# Set-based statements go to psycopg itself (db/calls.py), the rest through Django, which wraps its errors.
+DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class DatabaseThread:

@@ -15,10 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 
-import psycopg
-from django.db import InterfaceError, OperationalError
-
-from postmeter.db.threads import DatabaseThread
+from postmeter.db.threads import DATABASE_AWAY, DatabaseThread
 from postmeter.kit.crash import crash_point
 from postmeter.messaging.addresses import receipt_urls
 from postmeter.messaging.carriers import Carrier, carrier
@@ -35,8 +32,6 @@ SHARE = 250  # claimed per customer and round
 UNDER_WAY_AT_MOST = 1_000
 IDLE_SECONDS = 0.05
 AWAY_SECONDS = 1.0
-# Set-based statements go to psycopg itself (db/calls.py), the rest through Django, which wraps its errors.
-DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Dispatcher:
@@ -60,8 +55,8 @@ class Dispatcher:
         self._under_way = 0
         self._last_served = 0
         self._stopping = False
-        # Claims and records each have a thread, and so a connection, of their own: neither waits for the other.
         self._health = Health()
+        # Claims and records each have a thread, and so a connection, of their own: neither waits for the other.
         self._claims, self._records = DatabaseThread("claim"), DatabaseThread("record")
 
     def stop(self) -> None:
@@ -87,10 +82,11 @@ class Dispatcher:
         handled = 0
         async with self._working():
             while True:
+                busy = self._under_way  # what is put back meanwhile is due again
                 claimed = await self._round()
                 handled += claimed
                 if not claimed:
-                    if not self._under_way:
+                    if not busy:
                         return handled
                     await asyncio.sleep(IDLE_SECONDS / 10)
 
@@ -113,7 +109,8 @@ class Dispatcher:
 
     async def _round(self) -> int:
         """One claim for each customer with work, as far as there is room. Returns how many messages were claimed."""
-        if self._under_way >= UNDER_WAY_AT_MOST:
+        most = min([UNDER_WAY_AT_MOST, *(opened.at_most for opened in self._carriers.values())])
+        if self._under_way >= most:
             await asyncio.sleep(0.005)
             return 1
         claimed = 0
@@ -121,7 +118,7 @@ class Dispatcher:
         # On from where the room ran out: the first few customers' campaigns would fill it again and again.
         turn = bisect_right(customers, self._last_served)
         for customer_id in customers[turn:] + customers[:turn]:
-            room = UNDER_WAY_AT_MOST - self._under_way
+            room = most - self._under_way
             if room <= 0 or self._stopping:
                 break
             share = min(self._share, room)

@@ -14,7 +14,7 @@ from postmeter.messaging.queries import Trail
 from postmeter.messaging.states import CANCELLABLE, MACHINE, State
 from postmeter.rating.price import ERROR_CLASSES
 
-_PROVIDERS = {"twilio": "Twilio", "smtp": "the mail server"}
+_PROVIDERS = {"twilio": "Twilio", "smpp": "the carrier", "smtp": "the mail server"}
 _NAMED = 3  # characters that a sentence names
 
 _STANDS = {
@@ -164,7 +164,7 @@ def steps(trail: Trail) -> list[Step]:
 
 def _with_provider(text: str, message: Message) -> str:
     name = message.provider
-    said = text.format(provider=_PROVIDERS.get(name, name.capitalize() or "The provider"))
+    said = text.format(provider=_PROVIDERS.get(name, name.capitalize() or "the provider"))
     return said[:1].upper() + said[1:]
 
 

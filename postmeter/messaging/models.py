@@ -1,6 +1,7 @@
 """Messages, what became of them, and quotes."""
 
 from django.db import models
+from django.db.models.expressions import RawSQL
 
 from postmeter.customers.bodies import sealed
 from postmeter.db.models import CustomerRow
@@ -155,6 +156,47 @@ class Attachment(models.Model):
 
     class Meta:
         db_table = "messaging_attachment"
+
+
+class InboundPart(CustomerRow):
+    """A part of a text that came in over SMPP, kept until the text is whole and a day longer, to know repeats."""
+
+    sender = models.TextField()
+    recipient = models.TextField()
+    reference = models.IntegerField()  # which parts belong together, for a while: phones use it again
+    parts = models.SmallIntegerField()
+    position = models.SmallIntegerField()
+    encoding = models.TextField()
+    octets_sealed = models.TextField(db_column="octets")
+    joined = models.BooleanField(default=False, db_default=False)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messaging_inbound_part"
+        indexes = [
+            models.Index(fields=["customer_id", "sender", "recipient", "reference"], name="messaging_inbound_part_text"),
+            # What the rounds look for: texts whose parts do not come, and parts that nobody needs any more.
+            models.Index(fields=["at"], condition=models.Q(joined=False), name="messaging_inbound_part_waits"),
+            models.Index(fields=["at"], condition=models.Q(joined=True), name="messaging_inbound_part_done"),
+        ]
+
+
+class Unplaced(models.Model):
+    """A receipt by a message centre's id that is no message's yet: of nobody's, and so read by no customer's login."""
+
+    id = models.BigIntegerField(primary_key=True, db_default=RawSQL("next_id()", []))
+    provider = models.TextField()
+    ref = models.TextField()
+    word = models.TextField()
+    recipient = models.TextField()
+    sender = models.TextField()
+    said = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messaging_unplaced"
+        constraints = [models.UniqueConstraint(fields=["provider", "ref", "word"], name="messaging_unplaced_once")]
+        indexes = [models.Index(fields=["recipient"], name="messaging_unplaced_recipient")]
 
 
 class Quote(CustomerRow):

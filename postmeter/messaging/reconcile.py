@@ -6,7 +6,7 @@ from datetime import datetime
 from asgiref.sync import sync_to_async
 
 from postmeter.kit.crash import crash_point
-from postmeter.messaging.carriers import carrier
+from postmeter.messaging.carriers import questions
 from postmeter.messaging.operations import sweep, wait
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.providers import Outbound
@@ -45,7 +45,7 @@ async def _ask(customer_id: int, lost: list[sweep.Lost], settings: Mapping[str, 
     # Two unknown messages with the same words to the same number must not both be found in one of the provider's.
     taken: set[str] = set()
     for name in sorted({message.provider for message in lost} & set(settings)):
-        async with carrier(name, settings[name], connections=4) as asked:
+        async with questions(name, settings[name]) as asked:
             for message in [m for m in lost if m.provider == name]:
                 words = Outbound(message.id, message.sender, message.recipient, message.body, "")
                 found = await asked.look_up(words, message.taken_refs | taken)

@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--twilio-inbound-url", help="where the carrier posts what people write to us")
     parser.add_argument("--mail-port", type=int, help="takes mail by SMTP here, on 127.0.0.1")
     parser.add_argument("--mail-to", help="where it hands in what people answer: lmtp://127.0.0.1:PORT")
+    parser.add_argument("--smpp-port", type=int, help="where the message centre listens, on 127.0.0.1 only (default: nowhere)")
     options = parser.parse_args()
     settings = Settings(
         folder=options.data,
@@ -34,6 +35,7 @@ def main() -> int:
         twilio_inbound_url=options.twilio_inbound_url,
         mail_port=options.mail_port,
         mail_to=options.mail_to,
+        smpp_port=options.smpp_port,
     )
     logging.basicConfig(level=logging.WARNING, format="simulator: %(message)s")
     try:

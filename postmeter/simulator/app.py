@@ -18,6 +18,7 @@ from postmeter.simulator.paypal.door import PREFIX as PAYPAL
 from postmeter.simulator.paypal.door import PayPalDoor
 from postmeter.simulator.paypal.door import trouble as paypal_trouble
 from postmeter.simulator.settings import Settings
+from postmeter.simulator.smpp.centre import Centre
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import trouble as stripe_trouble
 from postmeter.simulator.twilio.door import TwilioDoor, null_carrier
@@ -34,6 +35,7 @@ def create_app(settings: Settings) -> App:
     """Opens the log in `settings.folder`; raises FolderInUse. The agenda runs between the ASGI lifespan's start and end."""
     world = World(settings)
     carrier = Carrier(world)
+    centre = carrier.centre = Centre(carrier)
     gateway = StripeDoor(world)
     paypal = PayPalDoor(world)
     twilio = TwilioDoor(carrier)
@@ -41,7 +43,7 @@ def create_app(settings: Settings) -> App:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with world.running():
+        async with world.running(), centre.serving():
             await mailboxes.open()
             yield
             await mailboxes.close()

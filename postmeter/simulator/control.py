@@ -150,6 +150,10 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalD
     async def idle() -> dict[str, Any]:
         return idleness()
 
+    @post("/smpp/drop", status_code=200)
+    async def drop_sessions() -> dict[str, int]:
+        return {"dropped": carrier.centre.drop() if carrier.centre else 0}
+
     @post("/inbound")
     async def write_in(data: Inbound) -> dict[str, Any]:
         return carrier.receive(phone=data.phone, to=data.to, body=data.body, pictures=data.pictures)
@@ -197,7 +201,7 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalD
     handlers = [
         *(read_clock, move_clock, read_settings, change_settings, list_faults, add_fault, remove_faults, remove_fault, read_log),
         *(sent_messages, taken_payments, flush, idle, write_in, swap_card, dispute, move_dispute, make_up_event),
-        *(swap_account, refund_capture, reverse_capture, mail_in),
+        *(swap_account, refund_capture, reverse_capture, mail_in, drop_sessions),
     ]
     return Router("/control", route_handlers=handlers, exception_handlers={Refusal: _refused, StripeError: _stripe_said_no})
 

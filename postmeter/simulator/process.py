@@ -32,6 +32,7 @@ class SimulatorProcess:
         twilio_inbound_url: str | None = None,
         mail_port: int | None = None,
         mail_to: str | None = None,
+        smpp_port: int | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.port = port or _free_port()
@@ -41,6 +42,7 @@ class SimulatorProcess:
             ("--twilio-inbound-url", twilio_inbound_url),
             ("--mail-port", str(mail_port) if mail_port else None),
             ("--mail-to", mail_to),
+            ("--smpp-port", str(smpp_port or "")),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

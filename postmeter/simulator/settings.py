@@ -12,6 +12,8 @@ DEMO = {
     "SIMULATOR_STRIPE_WEBHOOK_SECRET": "whsec_demo_of_the_simulator",
     "SIMULATOR_PAYPAL_CLIENT_ID": "demo_client_of_the_simulator",
     "SIMULATOR_PAYPAL_SECRET": "demo_secret_of_the_simulator",
+    "SIMULATOR_SMPP_SYSTEM_ID": "postmeter",
+    "SIMULATOR_SMPP_PASSWORD": "demopass",
 }
 
 
@@ -29,6 +31,8 @@ class Credentials:
     stripe_webhook_secret: str = field(default_factory=lambda: _told("SIMULATOR_STRIPE_WEBHOOK_SECRET"))
     paypal_client_id: str = field(default_factory=lambda: _told("SIMULATOR_PAYPAL_CLIENT_ID"))
     paypal_secret: str = field(default_factory=lambda: _told("SIMULATOR_PAYPAL_SECRET"))
+    smpp_system_id: str = field(default_factory=lambda: _told("SIMULATOR_SMPP_SYSTEM_ID"))
+    smpp_password: str = field(default_factory=lambda: _told("SIMULATOR_SMPP_PASSWORD"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +49,5 @@ class Settings:
     twilio_inbound_url: str | None = None
     mail_port: int | None = None
     mail_to: str | None = None
+    smpp_port: int | None = None
     credentials: Credentials = field(default_factory=Credentials)

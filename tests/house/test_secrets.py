@@ -49,6 +49,21 @@ def test_no_key_is_the_same_in_two_processes_that_were_told_none() -> None:
     assert not {*one} & {*two}
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"password": ""}, "POSTMETER_SMPP_PASSWORD cannot be used. Write at most 8 plain characters"),
+        ({"password": "demopass"}, "POSTMETER_SMPP_PASSWORD is the simulator's published one, and smsc.example is no simulator"),
+        ({"long": "sms"}, "POSTMETER_SMPP_LONG cannot be used. Choose one of: payload, sar, udh."),
+    ],
+)
+def test_what_a_message_centre_needs_is_asked_for_at_the_start(told: dict[str, str], said: str) -> None:
+    values = {"host": "smsc.example", "system_id": "postmeter", "password": "secret", **told}
+    done = start(WORKER, **{f"POSTMETER_SMPP_{name.upper()}": value for name, value in values.items()})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"postmeter: {said}")
+
+
 class TestTheProvidersSecrets:
     @pytest.fixture(autouse=True)
     def real_addresses(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ LATER, LOST, NO = TryLater("away"), Unknown("no answer"), Refused("21211", "bad"
 class Carrier:
     """Says what its test told it, and keeps who was asked."""
 
+    at_most = 1_000
     asked: list[tuple[str, str]]
     says: Mapping[str, Outcome]
 

@@ -14,6 +14,8 @@ TOTAL_SECONDS = 30.0
 class HttpCarrier:
     """Sends through one provider with many connections at once."""
 
+    at_most = 1_000
+
     def __init__(self, provider: HttpProvider, *, connections: int) -> None:
         self._provider = provider
         self._connections = connections

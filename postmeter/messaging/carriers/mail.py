@@ -30,6 +30,8 @@ KEPT_SECONDS = 20.0  # an idle connection may have been closed by the other side
 class MailCarrier:
     """Settings: host, port, user, password, security (none, starttls or tls)."""
 
+    at_most = 1_000
+
     def __init__(self, settings: Mapping[str, str], *, connections: int) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(min(connections, CONNECTIONS_AT_MOST), thread_name_prefix="mail")

@@ -3,10 +3,11 @@
 Written apart from Postmeter's own count on purpose: it is to catch its mistakes.
 """
 
-GSM7 = frozenset(
+ALPHABET = (  # in the order of its codes, without the escape at 27
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
+GSM7 = frozenset(ALPHABET)
 GSM7_ESCAPED = frozenset("\f^{}\\[~]|€")
 
 

@@ -1,0 +1,1 @@
+"""A carrier's message centre, spoken to over SMPP 3.4."""
