@@ -6,7 +6,7 @@ while the previous commit is under way: one transaction and one call for all of 
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -18,11 +18,13 @@ from django.db import transaction
 from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
+from postmeter.guard import operations as guard
+from postmeter.guard import queries as guarding
 from postmeter.kit.crash import crash_point
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
 from postmeter.messaging import channels, lint, routes
 from postmeter.messaging.channels import Channel
-from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS, OPT_IN
+from postmeter.messaging.kinds import AD_HOC, CHOSEN, CODE, KINDS, OPT_IN
 from postmeter.messaging.models import Batch
 from postmeter.rating import queries as rating
 from postmeter.rating.price import price
@@ -73,6 +75,7 @@ class Payer:
     prices: rating.Prices
     by_hand: rating.Prices  # of what a member sends (S-083, S-084)
     is_individual: bool = False  # each member's own credit pays
+    rules: guarding.Rules | None = None  # None: nothing of it is limited or counted
 
 
 @dataclass(slots=True)
@@ -162,6 +165,8 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
     on = channels.channel(channel)
     with scope.customer(customer_id):
         customer = customers.customer(customer_id=customer_id)
+        if guarding.standing(customer_id=customer_id):
+            raise guard.stopped()
         if not customer.messaging_enabled or customer.suspended_at:
             raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
         wallet, accounts = _wallet_of(customer_id, mode)
@@ -170,6 +175,8 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
             rating.prices(customer_id=customer_id, plan=customer.plan, channel=channel, direction=direction, now=now)
             for direction in ("out", rating.BY_HAND)
         )
+        is_guarded = mode == "live" and on.medium in guarding.GUARDED
+        rules = guarding.rules(customer=customer, customer_id=customer_id, unit=wallet.unit) if is_guarded else None
     if prices.currency != wallet.unit:
         raise Conflict("The price list is not in the wallet's currency.", remedy="Ask your account manager.")
     found = Payer(
@@ -185,6 +192,7 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
         prices,
         by_hand,
         is_individual,
+        rules,
     )
     _payers[customer_id, mode, channel] = (time.monotonic(), found)
     return found
@@ -209,6 +217,7 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
     priced = Priced([], [], [], [])
     find, count, check = payer.prices.table.find, payer.channel.count, payer.channel.check
     free = payer.channel.is_free
+    opened = payer.rules.countries if payer.rules else None
     known: dict[str, tuple[str, int]] = {}
     for position, (recipient, body) in enumerate(zip(recipients, bodies, strict=True)):
         encoding, segments, each, fee = "", 1, 0, 0
@@ -226,6 +235,8 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
                     raise BadInput(
                         "There is no price for this destination.", field="to", remedy="See the price list for where you can send."
                     )
+                if opened is not None and rate.country not in opened:
+                    raise guarding.closed(rate.country)
                 cost = price(segments, rate)
                 each, fee = cost.price_micros, cost.fee_micros
         except Refusal as refusal:
@@ -249,6 +260,14 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         _refuse_problems(submission, priced)
     else:
         return _submit_good_rows(submission, priced, now)
+    try:
+        return _submit_whole(submission, who, priced, now)
+    except guard.Passed as passed:
+        guard.stop_for(passed.breaches, now=now)
+        raise guard.refusal(passed.breaches[0], now=now) from None
+
+
+def _submit_whole(submission: Submission, who: Payer, priced: Priced, now: datetime) -> Accepted:
     with transaction.atomic():
         is_list = submission.listed or len(submission.recipients) > 1 or submission.quote_id
         batch_id = calls.next_id() if is_list else 0
@@ -257,6 +276,8 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         _refuse_answers(submission, who, accepted)
         if "exists" in accepted.words:
             return _as_before(submission.customer_id, accepted)
+        rows = zip(submission.recipients, priced.prices, priced.fees, accepted.words, strict=True)
+        guard.count([_use(who, submission, rows)], now=now)
         if batch_id:
             with scope.customer(submission.customer_id):
                 Batch(
@@ -272,6 +293,13 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
     return accepted
+
+
+def _use(who: Payer, like: Submission, rows: Iterable[tuple[str, int, int, str]]) -> guard.Use:
+    """What of these recipients, prices, fees and words the guard counts; our questions for consent are not their sender's doing."""
+    rules = None if like.kind == OPT_IN else who.rules
+    taken = [(recipient, price + fee) for recipient, price, fee, word in rows if word in TAKEN] if rules else []
+    return guard.Use(rules, like.actor, [to for to, _ in taken], [micros for _, micros in taken], is_code=like.kind == CODE)
 
 
 def _payer_of(submission: Submission, now: datetime) -> Payer:
@@ -306,10 +334,42 @@ def _rows_of(priced: Priced, positions: list[int]) -> Priced:
 
 
 def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list[Accepted | Refusal]:
-    """Accept many single messages in one transaction and one call. Each gets its own answer."""
+    """Accept many single messages in one transaction and one call. Each gets its own answer.
+
+    What would pass a limit is refused, and the others are accepted without it.
+    """
+    over: dict[int, guard.Breach] = {}
+    while True:
+        try:
+            answers = _submit_together(submissions, over, now)
+            break
+        except guard.Passed as passed:
+            over |= _over(submissions, passed, over)
+    guard.stop_for(over.values(), now=now)
+    for position, breach in over.items():
+        answers[position] = guard.refusal(breach, now=now)
+    return [answer for answer in answers if answer is not None]
+
+
+def _over(submissions: Sequence[Submission], passed: guard.Passed, known: Container[int]) -> dict[int, guard.Breach]:
+    """The messages that are too many, and why: the last ones that count towards a limit."""
+    found: dict[int, guard.Breach] = {}
+    for breach in passed.breaches:
+        counted = [
+            position
+            for position, one in enumerate(submissions)
+            if position not in known and breach.concerns(one.customer_id, one.actor, one.recipients[0], is_code=one.kind == CODE)
+        ]
+        found |= dict.fromkeys(counted[-breach.over :], breach)
+    return found
+
+
+def _submit_together(submissions: Sequence[Submission], over: Container[int], now: datetime) -> list[Accepted | Refusal | None]:
     answers: list[Accepted | Refusal | None] = [None] * len(submissions)
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, one in enumerate(submissions):
+        if position in over:
+            continue
         try:
             _decide_class(one, now)
         except Refusal as refusal:
@@ -319,6 +379,7 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
         groups.setdefault(alike, []).append(position)
     with transaction.atomic():
         together: list[_Group] = []
+        uses: list[guard.Use] = []
         for positions in groups.values():
             like = submissions[positions[0]]
             try:
@@ -338,9 +399,15 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
             rows = ((group, row) for group in groups_on for row in group.rows)
             for (group, row), id_, word in zip(rows, ids, words, strict=True):
                 answers[row.position] = _single_answer(group.payer.unit, row, id_, word)
+            said = iter(words)
+            uses += [
+                _use(group.payer, group.like, ((r.recipient, r.price, r.fee, next(said)) for r in group.rows))
+                for group in groups_on
+            ]
+        guard.count(uses, now=now)
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
-    return [answer for answer in answers if answer is not None]
+    return answers
 
 
 class _Row(NamedTuple):
