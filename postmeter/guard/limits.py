@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from postmeter.kit.money import CREDITS, MICROS, format_amount, minor_digits
+from postmeter.kit.money import CREDITS, MICROS, format_amount, minor_digits, parse_amount
+from postmeter.kit.refusals import BadInput
 
 TEN_MINUTES, HOUR, DAY = timedelta(minutes=10), timedelta(hours=1), timedelta(days=1)
 LAST_DIGITS = 4  # numbers that differ in these only are of one prefix: what pumping writes to (promises.md 4)
@@ -75,6 +76,18 @@ def bucket(limit: Limit, now: datetime, zone: str) -> datetime:
 def ends(limit: Limit, begun: datetime) -> datetime:
     """When the count begins anew."""
     return begun + limit.window  # of an aware local time: the same hour of the next day, whatever clocks do
+
+
+def read(limit: Limit | None, text: str, unit: str, *, field: str) -> int:
+    """What a person wrote as a limit: messages, or an amount of the unit. Raises BadInput with this field."""
+    if limit is None:
+        raise BadInput("There is no such limit.", field=field, remedy=f"Use one of: {', '.join(LIMITS)}.")
+    if limit.in_money:
+        return parse_amount(text, unit, field=field)
+    number = text.replace(",", "").strip()
+    if not (number.isascii() and number.isdigit() and len(number) <= len(str(HIGHEST[limit.name]))):
+        raise BadInput("This is no number of messages.", field=field, remedy="Write a whole number above zero.")
+    return int(number)
 
 
 def said(limit: Limit, most: int, unit: str) -> str:
