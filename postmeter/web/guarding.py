@@ -89,11 +89,11 @@ class CountriesForm(forms.Form):
     everywhere = forms.BooleanField(label="Every country on the price list, also those that are added later", required=False)
     countries = forms.MultipleChoiceField(label="Or these", required=False, widget=forms.CheckboxSelectMultiple)
 
-    def __init__(self, *given: Any, customer: Customer, now: datetime, **more: Any) -> None:
+    def __init__(self, data: Any, *, customer: Customer, now: datetime) -> None:
         opened = queries.opened_countries(customer_id=customer.id)
         # What was opened and has no price any more stays to be closed.
         names = countries_of(customer=customer, now=now) | {each: country_name(each) for each in opened - {EVERYWHERE}}
-        super().__init__(*given, initial={"everywhere": EVERYWHERE in opened, "countries": sorted(opened)}, **more)
+        super().__init__(data, initial={"everywhere": EVERYWHERE in opened, "countries": sorted(opened)})
         self.fields["countries"].choices = list(names.items())  # type: ignore[attr-defined]
 
     @property
@@ -105,9 +105,9 @@ class CountriesForm(forms.Form):
 class LimitsForm(forms.Form):
     """Every limit; empty where the usual one holds, or for a member the operator's."""
 
-    def __init__(self, *given: Any, customer_id: int, unit: str, by_operator: bool, **more: Any) -> None:
+    def __init__(self, data: Any, *, customer_id: int, unit: str, by_operator: bool) -> None:
         set_ones = queries.overrides(customer_id=customer_id, by_operator=by_operator)
-        super().__init__(*given, initial={name: _written(LIMITS[name], most) for name, most in set_ones.items()}, **more)
+        super().__init__(data, initial={name: _written(LIMITS[name], most) for name, most in set_ones.items()})
         self.unit = unit
         ceilings = HIGHEST if by_operator else queries.ceilings(customer_id=customer_id, unit=unit)
         holding = queries.ceilings(customer_id=customer_id, unit=unit)
