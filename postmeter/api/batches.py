@@ -12,6 +12,7 @@ from postmeter.api.messages import Amount, Moment, Purpose, WhenShort, useful_un
 from postmeter.api.operation import Call, Reply, operation
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
+from postmeter.guard import operations as guard
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound, Refusal
 from postmeter.messaging import queries
@@ -107,7 +108,7 @@ class Batch(msgspec.Struct, kw_only=True):
     body=NewBatch,
     answer=SentBatch,
     status=202,
-    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff),
+    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff, *guard.REFUSALS),
     largest=LARGEST,
     is_list=True,
 )

@@ -35,7 +35,7 @@ from postmeter.guard.limits import (
     usual,
 )
 from postmeter.guard.models import EVERYWHERE, Counter, Country, Override, Stop
-from postmeter.guard.queries import Rules
+from postmeter.guard.queries import CountryClosed, Rules
 from postmeter.kit.crash import crash_point
 from postmeter.kit.phone import countries
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, Refusal
@@ -64,14 +64,17 @@ class SendingStopped(NotAllowed):
     code = "sending_stopped"
 
 
+REFUSALS = (CountryClosed, TooOften, LimitPassed, SendingStopped)  # what a sender may hear
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Messages that were accepted from one sender: what each goes to and costs. Without `rules` they are not counted."""
+    """Messages that were accepted from one sender: whom each goes to, what all cost. Without `rules` they are not counted."""
 
     rules: Rules | None
     actor: str
     recipients: Sequence[str]
-    micros: Sequence[int]
+    micros: int
     is_code: bool = False
 
 
@@ -133,27 +136,27 @@ def count(uses: Sequence[Use], *, now: datetime) -> None:
     order = sorted(sums)
     found = [sums[place] for place in order]
     begun = {place: bucket(LIMITS[place[1]], now, place[0]) for place in {(each.rules.zone, each.kind) for each in found}}
-    buckets = [begun[each.rules.zone, each.kind] for each in found]
     customers_of = Count(customer_id for customer_id, _, _ in order)  # in order, with how many counters are theirs
     columns = [
         [kind for _, kind, _ in order],
         [key for _, _, key in order],
-        buckets,
+        [begun[each.rules.zone, each.kind] for each in found],
         [each.messages for each in found],
         [each.micros for each in found],
     ]
-    messages, micros, stopped_ones = calls.rows(_COUNT, [list(customers_of), list(customers_of.values()), *columns])[0]
-    is_stopped = dict(zip(customers_of, stopped_ones, strict=True))
     breaches: list[Breach] = []
-    for each, at, so_many, so_much in zip(found, buckets, messages, micros, strict=True):
-        if each.kind == CUSTOMER and is_stopped[each.rules.customer_id]:
-            breaches.append(_breach(each, STOPPED, 0, so_many, now))
-        for name in _LIMITS_OF[each.kind]:
-            limit, most = LIMITS[name], each.rules.most[name]
-            reached = so_much if limit.in_money else so_many
-            # What is free is not limited by money.
-            if reached > most and (each.micros or not limit.in_money):
-                breaches.append(_breach(each, name, most, reached, ends(limit, at)))
+    for customer_id, *counters, is_stopped in calls.rows(_COUNT, [list(customers_of), list(customers_of.values()), *columns]):
+        if is_stopped:
+            each = sums[customer_id, KINDS[CUSTOMER], customer_id]
+            breaches.append(_breach(each, STOPPED, 0, each.messages, now))
+        for kind, key, so_many, so_much in zip(*counters, strict=True):
+            each = sums[customer_id, kind, key]
+            for name in _LIMITS_OF[each.kind]:
+                limit, most = LIMITS[name], each.rules.most[name]
+                reached = so_much if limit.in_money else so_many
+                # What is free is not limited by money.
+                if reached > most and (each.micros or not limit.in_money):
+                    breaches.append(_breach(each, name, most, reached, ends(limit, begun[each.rules.zone, each.kind])))
     if breaches:
         raise Passed(breaches)
 
@@ -173,18 +176,19 @@ def _add(sums: dict[_Key, _Sum], rules: Rules, use: Use) -> None:
         each.messages += messages
         each.micros += micros
 
-    total, (who, _, id_) = sum(use.micros), use.actor.partition(":")
-    add(CUSTOMER, rules.customer_id, "", len(use.recipients), total)
+    so_many, (who, _, id_) = len(use.recipients), use.actor.partition(":")
+    add(CUSTOMER, rules.customer_id, "", so_many, use.micros)
     if who in (MEMBER, KEY):
-        add(who, int(id_), use.actor, len(use.recipients), total)
-    for prefix, times in Count(recipient[:-LAST_DIGITS] for recipient in use.recipients).items():
+        add(who, int(id_), use.actor, so_many, use.micros)
+    for prefix, times in Count([recipient[:-LAST_DIGITS] for recipient in use.recipients]).items():
         add(PREFIX, _hash(prefix), prefix, times)
-    singly = len(use.recipients) <= COUNTED_SINGLY
-    for number, times in Count(use.recipients).items():
-        if singly or times > 1:
-            add(NUMBER, _hash(number), number, times)
-            if use.is_code:
-                add(CODE, _hash(number), number, times)
+    singly = so_many <= COUNTED_SINGLY
+    if singly or len(set(use.recipients)) < so_many:
+        for number, times in Count(use.recipients).items():
+            if singly or times > 1:
+                add(NUMBER, _hash(number), number, times)
+                if use.is_code:
+                    add(CODE, _hash(number), number, times)
 
 
 def _hash(text: str) -> int:

@@ -127,7 +127,7 @@ class LimitsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        for name, text in cleaned.items():
+        for name, text in list(cleaned.items()):
             try:
                 cleaned[name] = read(LIMITS[name], text, self.unit, field=name) if text.strip() else None
             except Refusal as refusal:

@@ -273,7 +273,7 @@ def test_money_is_limited_by_member_and_what_is_free_is_not(cast: Cast, harbour:
     sam = cast.member(harbour, Role.SENDER)
     assert submit(texts(harbour, scattered(10)), now=NOON).words == ["ok"] * 10
     free = operations.Use(
-        queries.rules(customer=harbour.customer, customer_id=harbour.id, unit="USD"), harbour.actor, [number(9)], [0]
+        queries.rules(customer=harbour.customer, customer_id=harbour.id, unit="USD"), harbour.actor, [number(9)], 0
     )
     with scope.customer(harbour.id):
         operations.count([free], now=NOON)

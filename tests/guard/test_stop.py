@@ -1,7 +1,6 @@
 """The breaker of one customer: it stops sending and automatic top-ups at once, and only a person lifts it."""
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from django.core import mail
@@ -311,14 +310,6 @@ def test_a_list_that_is_not_covered_opens_nothing(cast: Cast) -> None:
     with pytest.raises(NotCovered):
         send(poor, [number(n) for n in range(600)])
     assert queries.standing(customer_id=poor.id) is None
-
-
-def test_a_repeated_list_from_before_the_stop_gets_its_answer_again(harbour: Clinic) -> None:  # A-52
-    key = uuid4()
-    list_ = Submission(harbour.id, [number(1)], ["Hello"], harbour.actor, key=key, digest=key)
-    first = submit(list_, now=timezone.now())
-    pump(harbour)
-    assert submit(list_, now=timezone.now()).ids == first.ids
 
 
 def test_the_console_lists_who_is_stopped(harbour: Clinic) -> None:

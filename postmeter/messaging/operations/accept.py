@@ -299,7 +299,7 @@ def _use(who: Payer, like: Submission, rows: Iterable[tuple[str, int, int, str]]
     """What of these recipients, prices, fees and words the guard counts; our questions for consent are not their sender's doing."""
     rules = None if like.kind == OPT_IN else who.rules
     taken = [(recipient, price + fee) for recipient, price, fee, word in rows if word in TAKEN] if rules else []
-    return guard.Use(rules, like.actor, [to for to, _ in taken], [micros for _, micros in taken], is_code=like.kind == CODE)
+    return guard.Use(rules, like.actor, [to for to, _ in taken], sum(micros for _, micros in taken), is_code=like.kind == CODE)
 
 
 def _payer_of(submission: Submission, now: datetime) -> Payer:

@@ -22,8 +22,11 @@ from postmeter.web.stepup import confirmed_person
 def limits(request: StaffRequest, customer_id: int) -> HttpResponse:
     """GET /customers/CU…/limits/: both forms. POST: saves them."""
     now, customer, unit = timezone.now(), customers.customer(customer_id=customer_id), wallets.pool(customer_id=customer_id).unit
-    places = CountriesForm(request.POST or None, customer=customer, now=now)
-    form, status = LimitsForm(request.POST or None, customer_id=customer_id, unit=unit, by_operator=True), 200
+    places = CountriesForm(request.POST if request.method == "POST" else None, customer=customer, now=now)
+    form, status = (
+        LimitsForm(request.POST if request.method == "POST" else None, customer_id=customer_id, unit=unit, by_operator=True),
+        200,
+    )
     if request.method == "POST":
         status = 422
         if form.is_valid() and places.is_valid():

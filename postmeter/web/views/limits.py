@@ -43,7 +43,7 @@ def limits(request: MemberRequest) -> HttpResponse:
 def countries(request: MemberRequest) -> HttpResponse:
     """GET /settings/limits/countries/: the form. POST: saves it."""
     now = timezone.now()
-    form = CountriesForm(request.POST or None, customer=request.customer, now=now)
+    form = CountriesForm(request.POST if request.method == "POST" else None, customer=request.customer, now=now)
     if request.method == "POST" and form.is_valid():
         operations.set_countries(customer_id=request.seat.customer_id, opened=form.opened, actor=request.actor, now=now)
         messages.success(request, "Saved. It holds within a few seconds.")
@@ -57,7 +57,10 @@ def countries(request: MemberRequest) -> HttpResponse:
 def own(request: MemberRequest) -> HttpResponse:
     """GET /settings/limits/own/: the form. POST: sets lower limits than the account manager's, or takes them back."""
     customer_id, unit = request.seat.customer_id, _unit(request.seat.customer_id)
-    form, status = LimitsForm(request.POST or None, customer_id=customer_id, unit=unit, by_operator=False), 200
+    form, status = (
+        LimitsForm(request.POST if request.method == "POST" else None, customer_id=customer_id, unit=unit, by_operator=False),
+        200,
+    )
     if form.is_bound:
         status = 422
         if form.is_valid():
