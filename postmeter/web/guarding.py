@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from postmeter.customers import queries as customers
 from postmeter.customers.models import Customer
 from postmeter.guard import queries
-from postmeter.guard.limits import HIGHEST, LIMITS, Limit, read, said
+from postmeter.guard.limits import LIMITS, Limit, read, said
 from postmeter.guard.models import EVERYWHERE, Stop
-from postmeter.kit.money import decimal_string
+from postmeter.kit.money import decimal_string, format_amount
 from postmeter.kit.phone import country_name
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging import queries as messages
@@ -109,19 +109,16 @@ class LimitsForm(forms.Form):
         set_ones = queries.overrides(customer_id=customer_id, by_operator=by_operator)
         super().__init__(data, initial={name: _written(LIMITS[name], most) for name, most in set_ones.items()})
         self.unit = unit
-        ceilings = HIGHEST if by_operator else queries.ceilings(customer_id=customer_id, unit=unit)
         holding = queries.ceilings(customer_id=customer_id, unit=unit)
         for name, limit in LIMITS.items():
             kind = "Money spent" if limit.in_money else "Codes" if name == "code" else "Messages"
             words = limit.words.removeprefix("one-time codes ")
-            help_text = (
-                f"Now {said(limit, holding[name], unit)}." if by_operator else f"At most {said(limit, ceilings[name], unit)}."
-            )
+            most = format_amount(holding[name], unit) if limit.in_money else f"{holding[name]:,}"
             self.fields[name] = forms.CharField(
                 label=f"{kind} {words}",
                 required=False,
                 max_length=20,
-                help_text=help_text,
+                help_text=f"Now {most}." if by_operator else f"At most {most}.",
                 widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
             )
 
