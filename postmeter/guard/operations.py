@@ -267,6 +267,8 @@ def lift(*, customer_id: int, top_ups_go_on: bool, actor: str, now: datetime) ->
     stop.lifted_at, stop.lifted_by, stop.top_ups_go_on = now, actor, top_ups_go_on
     stop.save()
     # Else the next message of the day would pass the same limit again.
+    # In the order in which counting locks them: the customer's own first.
+    Counter.objects.filter(customer_id=customer_id, kind=KINDS[CUSTOMER]).delete()
     Counter.objects.filter(customer_id=customer_id).delete()
     data = {"top_ups_go_on": top_ups_go_on}
     events.record("guard.lifted", customer_id=customer_id, subject_id=stop.id, now=now, actor=actor, data=data)
