@@ -4,7 +4,7 @@ accept -> count (in its transaction) -> Passed: rolled back -> stop_for: where t
 """
 
 from collections import Counter as Count
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -69,13 +69,17 @@ REFUSALS = (CountryClosed, TooOften, LimitPassed, SendingStopped)  # what a send
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Messages that were accepted from one sender: whom each goes to, what all cost. Without `rules` they are not counted."""
+    """Messages that were accepted from one sender: whom each goes to, what all cost. Without `rules` they are not counted.
+
+    `positions`: what the caller calls each of them by, if it wants to know which ones are too many.
+    """
 
     rules: Rules | None
     actor: str
     recipients: Sequence[str]
     micros: int
     is_code: bool = False
+    positions: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +94,7 @@ class Breach:
     reached: int
     over: int
     until: datetime
-
-    def concerns(self, customer_id: int, actor: str, recipient: str, *, is_code: bool) -> bool:
-        """Whether such a message counts towards it."""
-        if customer_id != self.rules.customer_id:
-            return False
-        if self.limit in (NUMBER, CODE):
-            return recipient == self.key and (is_code or self.limit == NUMBER)
-        if self.limit == PREFIX:
-            return recipient[:-LAST_DIGITS] == self.key
-        return self.limit == STOPPED or LIMITS[self.limit].counts == CUSTOMER or actor == self.key
+    positions: tuple[int, ...]  # of the messages that count towards it
 
 
 class Passed(Exception):
@@ -148,7 +143,7 @@ def count(uses: Sequence[Use], *, now: datetime) -> None:
     for customer_id, *counters, is_stopped in calls.rows(_COUNT, [list(customers_of), list(customers_of.values()), *columns]):
         if is_stopped:
             each = sums[customer_id, KINDS[CUSTOMER], customer_id]
-            breaches.append(_breach(each, STOPPED, 0, each.messages, now))
+            breaches.append(_breach(uses, each, STOPPED, 0, each.messages, now))
         for kind, key, so_many, so_much in zip(*counters, strict=True):
             each = sums[customer_id, kind, key]
             for name in _LIMITS_OF[each.kind]:
@@ -156,7 +151,7 @@ def count(uses: Sequence[Use], *, now: datetime) -> None:
                 reached = so_much if limit.in_money else so_many
                 # What is free is not limited by money.
                 if reached > most and (each.micros or not limit.in_money):
-                    breaches.append(_breach(each, name, most, reached, ends(limit, begun[each.rules.zone, each.kind])))
+                    breaches.append(_breach(uses, each, name, most, reached, ends(limit, begun[each.rules.zone, each.kind])))
     if breaches:
         raise Passed(breaches)
 
@@ -196,11 +191,26 @@ def _hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8, key=settings.ID_KEY).digest(), "big", signed=True)
 
 
-def _breach(each: _Sum, name: str, most: int, reached: int, until: datetime) -> Breach:
+def _breach(uses: Sequence[Use], each: _Sum, name: str, most: int, reached: int, until: datetime) -> Breach:
     over = reached - most
     if name != STOPPED and LIMITS[name].in_money:
         over = over * each.messages // each.micros  # of them, on average
-    return Breach(each.rules, name, each.shown, each.actor, most, reached, max(1, over), until)
+    positions = tuple(sorted(position for use in uses for position in _counted(use, each)))
+    return Breach(each.rules, name, each.shown, each.actor, most, reached, max(1, over), until, positions)
+
+
+def _counted(use: Use, each: _Sum) -> Iterator[int]:
+    """The positions of those messages that a counter was given."""
+    if use.rules is None or use.rules.customer_id != each.rules.customer_id:
+        return
+    for position, recipient in zip(use.positions, use.recipients, strict=False):
+        if (
+            each.kind == CUSTOMER
+            or (each.kind in (MEMBER, KEY) and use.actor == each.shown)
+            or (each.kind == PREFIX and recipient[:-LAST_DIGITS] == each.shown)
+            or (each.kind in (NUMBER, CODE) and recipient == each.shown and (use.is_code or each.kind == NUMBER))
+        ):
+            yield position
 
 
 def stop_for(breaches: Iterable[Breach], *, now: datetime) -> None:

@@ -151,6 +151,18 @@ def test_of_singles_that_are_accepted_together_exactly_the_limit_goes(harbour: C
     assert harbour.held == 11 * EACH
 
 
+def test_what_was_accepted_before_keeps_its_answer_beside_what_is_too_many(harbour: Clinic) -> None:
+    key = uuid4()
+    known = texts(harbour, [number(1)], key=key, digest=key)
+    [first] = submit_together([known], now=NOON)
+    assert isinstance(first, Accepted)
+    many = [texts(harbour, [number(1)]) for _ in range(10)]
+    *answers, sandbox, again = submit_together([*many, texts(harbour, [number(1)], mode="test"), known], now=NOON)
+    assert [type(answer) for answer in answers] == [Accepted] * 9 + [TooOften]
+    assert isinstance(sandbox, Accepted) and isinstance(again, Accepted)
+    assert again.ids == first.ids
+
+
 # Counting
 
 

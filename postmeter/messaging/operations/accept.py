@@ -276,7 +276,7 @@ def _submit_whole(submission: Submission, who: Payer, priced: Priced, now: datet
         _refuse_answers(submission, who, accepted)
         if "exists" in accepted.words:
             return _as_before(submission.customer_id, accepted)
-        rows = zip(submission.recipients, priced.prices, priced.fees, accepted.words, strict=True)
+        rows = zip(range(len(accepted.ids)), submission.recipients, priced.prices, priced.fees, accepted.words, strict=True)
         guard.count([_use(who, submission, rows)], now=now)
         if batch_id:
             with scope.customer(submission.customer_id):
@@ -295,11 +295,18 @@ def _submit_whole(submission: Submission, who: Payer, priced: Priced, now: datet
     return accepted
 
 
-def _use(who: Payer, like: Submission, rows: Iterable[tuple[str, int, int, str]]) -> guard.Use:
-    """What of these recipients, prices, fees and words the guard counts; our questions for consent are not their sender's doing."""
+def _use(who: Payer, like: Submission, rows: Iterable[tuple[int, str, int, int, str]]) -> guard.Use:
+    """What the guard counts of these positions, recipients, prices, fees and words: questions for consent are not their sender's."""
     rules = None if like.kind == OPT_IN else who.rules
-    taken = [(recipient, price + fee) for recipient, price, fee, word in rows if word in TAKEN] if rules else []
-    return guard.Use(rules, like.actor, [to for to, _ in taken], sum(micros for _, micros in taken), is_code=like.kind == CODE)
+    taken = [(position, to, price + fee) for position, to, price, fee, word in rows if word in TAKEN] if rules else []
+    return guard.Use(
+        rules,
+        like.actor,
+        [to for _, to, _ in taken],
+        sum(micros for _, _, micros in taken),
+        is_code=like.kind == CODE,
+        positions=[position for position, _, _ in taken],
+    )
 
 
 def _payer_of(submission: Submission, now: datetime) -> Payer:
@@ -344,24 +351,12 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
             answers = _submit_together(submissions, over, now)
             break
         except guard.Passed as passed:
-            over |= _over(submissions, passed, over)
+            # The last ones that count towards a limit are too many.
+            over |= {position: breach for breach in passed.breaches for position in breach.positions[-breach.over :]}
     guard.stop_for(over.values(), now=now)
     for position, breach in over.items():
         answers[position] = guard.refusal(breach, now=now)
     return [answer for answer in answers if answer is not None]
-
-
-def _over(submissions: Sequence[Submission], passed: guard.Passed, known: Container[int]) -> dict[int, guard.Breach]:
-    """The messages that are too many, and why: the last ones that count towards a limit."""
-    found: dict[int, guard.Breach] = {}
-    for breach in passed.breaches:
-        counted = [
-            position
-            for position, one in enumerate(submissions)
-            if position not in known and breach.concerns(one.customer_id, one.actor, one.recipients[0], is_code=one.kind == CODE)
-        ]
-        found |= dict.fromkeys(counted[-breach.over :], breach)
-    return found
 
 
 def _submit_together(submissions: Sequence[Submission], over: Container[int], now: datetime) -> list[Accepted | Refusal | None]:
@@ -401,7 +396,7 @@ def _submit_together(submissions: Sequence[Submission], over: Container[int], no
                 answers[row.position] = _single_answer(group.payer.unit, row, id_, word)
             said = iter(words)
             uses += [
-                _use(group.payer, group.like, ((r.recipient, r.price, r.fee, next(said)) for r in group.rows))
+                _use(group.payer, group.like, ((r.position, r.recipient, r.price, r.fee, next(said)) for r in group.rows))
                 for group in groups_on
             ]
         guard.count(uses, now=now)
