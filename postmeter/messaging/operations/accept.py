@@ -165,7 +165,7 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
     on = channels.channel(channel)
     with scope.customer(customer_id):
         customer = customers.customer(customer_id=customer_id)
-        if guarding.standing(customer_id=customer_id):
+        if guarding.is_stopped(customer_id=customer_id):
             raise guard.stopped()
         if not customer.messaging_enabled or customer.suspended_at:
             raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
