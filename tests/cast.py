@@ -13,6 +13,9 @@ from postmeter.customers import operations as customers
 from postmeter.customers import queries as customer_queries
 from postmeter.customers.models import Customer, Role
 from postmeter.db import calls, scope
+from postmeter.guard import operations as guard
+from postmeter.guard.limits import HIGHEST
+from postmeter.guard.models import EVERYWHERE
 from postmeter.kit.money import MICROS
 from postmeter.ledger import operations as ledger
 from postmeter.rating import operations as rating
@@ -83,8 +86,12 @@ class Cast:
         name: str = "Harbour Physio",
         payable: dict[str, bool] | None = None,
         unit: str = "USD",
+        guarded: bool = False,
     ) -> Clinic:
-        """A customer with this much credit, in US dollars, or in SMS credits of ten cents each, eight from 1,000 on."""
+        """A customer with this much credit, in US dollars, or in SMS credits of ten cents each, eight from 1,000 on.
+
+        It may send as much as it likes, and everywhere, unless it is `guarded` like any new customer.
+        """
         now, n = at(), next(_numbers)
         unique = f"{n}-{calls.next_id()}"
         customer = customers.create_customer(
@@ -129,6 +136,9 @@ class Cast:
                 actor="operator",
                 password=PASSWORD,
             )
+        if not guarded:
+            guard.set_countries(customer_id=customer.id, opened=[EVERYWHERE], actor="operator", now=now)
+            guard.set_limits(customer_id=customer.id, unit=unit, most=HIGHEST, by_operator=True, actor="operator", now=now)
         for wallet, micros in ((pool, credit_micros), (sandbox, 1_000 * MICROS)):
             if micros:
                 self.give(customer.id, wallet, micros)

@@ -24,6 +24,7 @@ from postmeter.api.operation import Call, Reply, operation
 from postmeter.api.reading import id_in
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
+from postmeter.guard import operations as guard
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound, Refusal
 from postmeter.messaging import queries
@@ -124,7 +125,7 @@ class Batch(msgspec.Struct, kw_only=True):
     body=NewBatch,
     answer=SentBatch,
     status=202,
-    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff, TooManyEmails),
+    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff, TooManyEmails, *guard.REFUSALS),
     largest=LARGEST,
     is_list=True,
 )

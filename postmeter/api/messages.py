@@ -13,6 +13,7 @@ from postmeter.api.paging import Cursor, Limit, page, position_of
 from postmeter.api.reading import id_in, moment
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
+from postmeter.guard import operations as guard
 from postmeter.kit import phone
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound
@@ -225,7 +226,7 @@ class MessageTrail(msgspec.Struct, kw_only=True):
     body=NewMessage,
     answer=AcceptedMessage,
     status=202,
-    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff, TooManyEmails),
+    refusals=(BadInput, NotCoveredList, KeyReused, MessagingOff, TooManyEmails, *guard.REFUSALS),
     largest=LARGEST,
 )
 async def send_message(call: Call[NewMessage, None]) -> object:

@@ -15,6 +15,7 @@ from postmeter.api.reading import id_in
 from postmeter.api.wallets import wallet_of
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
+from postmeter.guard import operations as guard
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound
 from postmeter.messaging import models, queries
@@ -93,7 +94,7 @@ class QuoteItemQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     body=NewQuote,
     answer=Quote,
     status=201,
-    refusals=(BadInput, KeyReused, MessagingOff),
+    refusals=(BadInput, KeyReused, MessagingOff, guard.SendingStopped),
     largest=LARGEST,
     is_list=True,
 )
@@ -156,7 +157,7 @@ def list_quote_items(call: Call[None, QuoteItemQuery]) -> QuoteItemPage:
     body=NewSending,
     answer=SentBatch,
     status=202,
-    refusals=(BadInput, NotFound, NotCoveredList, quotes.QuoteExpired, KeyReused, MessagingOff),
+    refusals=(BadInput, NotFound, NotCoveredList, quotes.QuoteExpired, KeyReused, MessagingOff, *guard.REFUSALS),
     is_list=True,
 )
 def send_quote(call: Call[NewSending, None]) -> object:

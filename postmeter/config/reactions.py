@@ -4,6 +4,7 @@ A kind that is recorded and wakes nothing stands here too, with no jobs: a house
 listed, so that nobody has to search whether a fact is heard.
 """
 
+from postmeter.guard import tasks as guard
 from postmeter.invoicing import tasks as invoicing
 from postmeter.messaging import tasks as messaging
 from postmeter.notifications import tasks as notifications
@@ -53,6 +54,10 @@ REACTIONS = {
     "customer.suspended": [notifications.tell_of_terms, webhooks.fan_out],
     "grant.expired": [],
     "grant.given": [notifications.tell_of_terms],
+    "guard.countries_changed": [],
+    "guard.lifted": [],
+    "guard.limits_changed": [],
+    "guard.opened": [topups.stop_for_guard, notifications.tell_of_stop, guard.tell_operator],
     "group.changed": [],
     "group.closed": [],
     "group.opened": [],

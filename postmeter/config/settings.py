@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "postmeter.ledger",
     "postmeter.consent",
     "postmeter.contacts",
+    "postmeter.guard",
     "postmeter.rating",
     "postmeter.wallets",
     "postmeter.payments",

@@ -27,6 +27,7 @@ from postmeter.config.reactions import REACTIONS  # noqa: E402
 from postmeter.config.secrets import refuse_without  # noqa: E402
 from postmeter.customers import queries as customers  # noqa: E402
 from postmeter.events.relay import relay  # noqa: E402
+from postmeter.guard import operations as guard  # noqa: E402
 from postmeter.messaging import queue, reconcile  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
 from postmeter.messaging.operations import quote as quotes  # noqa: E402
@@ -122,12 +123,13 @@ def for_each_customer(work: Callable[[int], object], what: str) -> int:
 
 
 def forget_round() -> int:
-    """Remove the texts and numbers of quotes and uploads whose time is long up: they are personal data (promises.md 3.3)."""
+    """Remove the texts and numbers of quotes and uploads whose time is long up, personal data (promises.md 3.3), and old counters."""
     now = timezone.now()
 
     def forget(customer_id: int) -> None:
         quotes.forget_old(customer_id=customer_id, before=now - timedelta(days=1))
         uploads.forget_old(customer_id=customer_id, now=now)
+        guard.forget_old(customer_id=customer_id, before=now - guard.KEPT_FOR)
 
     return for_each_customer(forget, "forgetting")
 

@@ -14,6 +14,7 @@ MANAGE_BILLING_DETAILS = "billing_details.manage"
 MANAGE_KEYS = "api_keys.manage"
 MANAGE_MEMBERS = "members.manage"
 READ_PRICES = "prices.read"
+MANAGE_LIMITS = "limits.manage"
 MANAGE_CREDITS = "credits.manage"  # "Manage Office SMS Credits"
 
 ALL = frozenset(
@@ -28,6 +29,7 @@ ALL = frozenset(
         MANAGE_KEYS,
         MANAGE_MEMBERS,
         READ_PRICES,
+        MANAGE_LIMITS,
         MANAGE_CREDITS,
     }
 )

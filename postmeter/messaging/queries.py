@@ -57,6 +57,12 @@ def message(*, customer_id: int, message_id: int) -> Message:
 
 
 @scoped
+def waiting_of(*, customer_id: int, sender: str) -> int:
+    """How many messages of one sender (`member:…`, `key:…`) have not gone out."""
+    return Message.objects.filter(customer_id=customer_id, created_by=sender, state__in=["waiting", "queued"]).count()
+
+
+@scoped
 def messages(
     *,
     customer_id: int,

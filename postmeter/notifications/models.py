@@ -45,6 +45,7 @@ class Notice(CustomerRow):
             ("bill", "Bill"),
             ("overdraft_stopped", "Nothing more is lent"),
             ("suspended", "Sending is suspended"),
+            ("stopped", "Sending is stopped"),
             ("reinstated", "Sending goes on"),
             ("request_decided", "A request was decided"),
             ("adjusted", "Credit was adjusted"),

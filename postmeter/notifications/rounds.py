@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from postmeter.customers import queries as customers
 from postmeter.customers.models import Role
 from postmeter.events.models import Event
+from postmeter.guard import operations as guard
 from postmeter.messaging import queue
 from postmeter.notifications import operations, queries
 from postmeter.notifications.models import Notice
@@ -89,8 +90,24 @@ def tell_of_approval(event: Event, *, now: datetime) -> None:
         )
 
 
+def tell_of_stop(event: Event, *, now: datetime) -> None:
+    """Every master, who can lift it, and the customer's own address."""
+    masters = [seat for seat in customers.members(customer_id=event.customer_id) if Role.MASTER in seat.roles]
+    for seat_id, address in [(0, ""), *((seat.member_id, seat.email) for seat in masters)]:
+        operations.notify(
+            customer_id=event.customer_id,
+            kind="stopped",
+            key=f"{event.subject_id}:{seat_id}",
+            facts={"stop": event.subject_id},
+            now=now,
+            address=address,
+        )
+
+
 def tell_of_terms(event: Event, *, now: datetime) -> None:
     """Once for each such fact."""
+    if event.kind == "customer.suspended" and event.data.get("reason") == guard.REASON:
+        return  # `tell_of_stop` says more, and to more people
     facts = {"subject": event.subject_id, "fact": event.kind, **event.data}
     operations.notify(customer_id=event.customer_id, kind=OF_TERMS[event.kind], key=str(event.id), facts=facts, now=now)
 

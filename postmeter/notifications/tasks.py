@@ -68,6 +68,12 @@ def tell_of_terms(*, customer_id: int, event_id: int, **later: object) -> None:
 
 
 @app.task(queue="mail", pass_context=False)
+def tell_of_stop(*, customer_id: int, event_id: int, **later: object) -> None:
+    """A limit of the guard was passed: sending and automatic top-ups are stopped. Nobody can switch this off."""
+    rounds.tell_of_stop(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())
+
+
+@app.task(queue="mail", pass_context=False)
 def tell_of_reversal(*, customer_id: int, event_id: int, **later: object) -> None:
     """Money of a top-up was taken back, or came again; and the balance is another one."""
     rounds.tell_of_reversal(events.event(customer_id=customer_id, event_id=event_id), now=timezone.now())

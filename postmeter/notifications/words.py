@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from postmeter.customers import queries as customers
 from postmeter.db.public_ids import public_ids
+from postmeter.guard import queries as guard
+from postmeter.guard.limits import LIMITS, said
 from postmeter.kit.money import format_amount
 from postmeter.kit.refusals import NotFound
 from postmeter.notifications import queries
@@ -78,6 +80,7 @@ def title(notice: Notice, unit: str) -> str:
         "bill": f"A bill of {format_amount(int(str(facts.get('amount_micros', 0))), unit)}",
         "overdraft_stopped": "Nothing more is lent until your bill is paid",
         "suspended": "Sending is suspended",
+        "stopped": "Sending is stopped: unusual traffic",
         "news": _news_title(facts),
         "webhook_disabled": "A webhook is told nothing any more",
         "reinstated": "Sending goes on",
@@ -316,6 +319,20 @@ def _suspended(about: _About) -> Words:
     return Words(title(about.notice, about.figures.wallet.unit), sentences, "See your terms", "/credit/terms/")
 
 
+def _stopped(about: _About) -> Words:
+    stop = guard.stop(customer_id=about.notice.customer_id, stop_id=int(about.notice.facts["stop"]))
+    who, most = _SENDERS.get(stop.actor.partition(":")[0], "Somebody"), said(LIMITS[stop.limit], stop.most, stop.unit)
+    sentences = (
+        f"{who} would have passed a limit: {most}.",
+        "Nothing more is accepted, what was accepted before waits, and no card is charged automatically. Answers to STOP still go out.",
+        "If this was not you, revoke the API key or change the password. Then a master can let sending go on.",
+    )
+    return Words(title(about.notice, about.figures.wallet.unit), sentences, "Look at it", "/settings/limits/")
+
+
+_SENDERS = {"key": "An API key", "member": "A member"}
+
+
 def _reinstated(about: _About) -> Words:
     heading = title(about.notice, about.figures.wallet.unit)
     return Words(heading, ("New messages are accepted again.",), "Send messages", "/send/")
@@ -397,6 +414,7 @@ _WORDS: dict[str, Callable[[_About], Words]] = {
     "bill": _bill,
     "overdraft_stopped": _overdraft_stopped,
     "suspended": _suspended,
+    "stopped": _stopped,
     "news": _news,
     "webhook_disabled": _webhook_disabled,
     "reinstated": _reinstated,

@@ -27,6 +27,7 @@ WORDS = {
     "post_paid": "You pay at each month's end now, so no card is charged ahead.",
     "disputed": "The cardholder's bank has taken an earlier payment back.",
     "unproven": "We could not verify the balance against its entries, so nothing is charged. We look into it.",
+    "guard": "Sending was stopped because of unusual traffic, and no card is charged until a person has looked at it.",
     "not_asked": "We were interrupted before we could ask the bank.",
 }
 OTHERWISE = "The bank declined the card without giving a reason."
@@ -41,6 +42,7 @@ KINDS = {
     "disputed": Kind.HARMLESS,
     "post_paid": Kind.HARMLESS,
     "unproven": Kind.HARMLESS,
+    "guard": Kind.HARMLESS,
     "not_asked": Kind.HARMLESS,
 }
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from postmeter.customers import operations as customers
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.guard import queries as guard
 from postmeter.kit.refusals import BadInput
 from postmeter.ledger import operations as ledger
 from postmeter.statements import months
@@ -91,7 +92,8 @@ def reinstate(*, customer_id: int, actor: str, now: datetime, only_for: str = ""
         return False
     row.suspended_for = ""
     row.save()
-    customers.reinstate(customer_id=customer_id, now=now, actor=actor)
+    if guard.standing(customer_id=customer_id) is None:
+        customers.reinstate(customer_id=customer_id, now=now, actor=actor)
     return True
 
 

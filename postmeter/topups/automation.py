@@ -18,6 +18,7 @@ from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.guard import queries as guard
 from postmeter.kit.crash import crash_point
 from postmeter.kit.money import exact_minor, format_amount, from_minor, to_minor
 from postmeter.kit.refusals import BadInput, Conflict, NotFound
@@ -170,7 +171,7 @@ def _intend(*, customer_id: int, wallet_id: int, now: datetime, trigger: int | N
         return None
     if automation.top_up_id or (automation.try_after and now < automation.try_after):
         return None
-    if breaker.standing():
+    if guard.standing(customer_id=customer_id) or breaker.standing():
         _wait(automation, now + BREAKER_PAUSE)
         return None
     over, opens_at = _over_cap(customer_id, wallet, automation, need.amount_micros, now)
@@ -264,6 +265,20 @@ def stop(*, customer_id: int, wallet_id: int, reason: str, now: datetime) -> Non
         _pause(automation, reason, now)
 
 
+def stop_all(*, customer_id: int, reason: str, now: datetime) -> None:
+    """The same for every wallet of a customer."""
+    for wallet in wallets.wallets(customer_id=customer_id):
+        stop(customer_id=customer_id, wallet_id=wallet.id, reason=reason, now=now)
+
+
+@scoped
+def start_all(*, customer_id: int, reason: str, actor: str, now: datetime) -> None:
+    """What was paused for this reason goes on, at a person's word."""
+    paused = Automation.objects.filter(customer_id=customer_id, enabled=True, paused_for=reason)
+    for wallet_id in paused.order_by("wallet_id").values_list("wallet_id", flat=True):
+        start_again(customer_id=customer_id, wallet_id=wallet_id, actor=actor, now=now)
+
+
 @scoped
 def start_again(*, customer_id: int, wallet_id: int, actor: str, now: datetime) -> None:
     """A person lets a paused rule go on as it was set (A-34, S-106). Raises NotFound, and Conflict where it is not paused."""
@@ -272,6 +287,8 @@ def start_again(*, customer_id: int, wallet_id: int, actor: str, now: datetime) 
         raise NotFound("This wallet has no automatic top-up.")
     if not automation.enabled or not automation.paused_at:
         raise Conflict("It is not paused.", remedy="Look at the page anew.")
+    if guard.standing(customer_id=customer_id):
+        raise Conflict("Sending is stopped.", remedy="Let it go on first, under Settings, Limits and countries.")
     automation.strikes, automation.tried, automation.try_after = 0, [], None
     automation.paused_at, automation.paused_for = None, ""
     automation.save()

@@ -11,6 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from postmeter.customers import permissions
 from postmeter.customers.queries import Seat
+from postmeter.guard import queries as guard
 from postmeter.kit.refusals import NotFound
 from postmeter.messaging import inbox
 from postmeter.topups import queries as topups
@@ -56,6 +57,7 @@ NAVIGATION = (
         (
             Entry("Invoice details", "billing-details", permission=permissions.MANAGE_BILLING_DETAILS),
             Entry("Messaging", "messaging-settings", permission=permissions.READ_BALANCE),
+            Entry("Limits and countries", "limits", permission=permissions.READ_BALANCE),
             Entry("API keys", "keys", permission=permissions.MANAGE_KEYS),
             Entry("Webhooks", "webhooks", permission=permissions.MANAGE_KEYS),
             Entry("Members", "members", permission=permissions.MANAGE_MEMBERS),
@@ -95,6 +97,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "figures": SimpleLazyObject(lambda: figures_of(seat)),
         "topup_url": address_of(TOP_UP, seat),
         "unread": SimpleLazyObject(lambda: _unread(seat)),
+        "is_stopped": SimpleLazyObject(lambda: guard.standing(customer_id=seat.customer_id) is not None),
         "automation_paused": SimpleLazyObject(lambda: _is_paused(seat)),
         "member_menu": SimpleLazyObject(lambda: _entries(MEMBER_MENU, seat, request.path) + _choices(request)),
         "member_name": seat.name,

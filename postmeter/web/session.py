@@ -40,6 +40,7 @@ DOES = {
     permissions.MANAGE_KEYS: "manage API keys",
     permissions.MANAGE_MEMBERS: "manage members",
     permissions.READ_PRICES: "see prices",
+    permissions.MANAGE_LIMITS: "change limits and countries",
     permissions.MANAGE_CREDITS: "manage the credit of others",
 }
 

@@ -149,7 +149,8 @@ def test_no_function_reads_the_clock_but_the_one_that_makes_ids(catalog: Catalog
 def test_a_function_serves_one_customer_whom_it_is_given_first(catalog: Catalog) -> None:
     first = {str(name): (arguments or [None])[0] for name, arguments, _ in functions(catalog)}  # type: ignore[index]
     assert {"ledger_hold", "ledger_resolve", "ledger_post", "messaging_accept"} <= set(first)
-    several = {"messaging_accept_each"}  # it does nothing but call a function of one customer for each of them in turn
+    # They do nothing but call a function of one customer for each of them in turn.
+    several = {"messaging_accept_each", "guard_count_each"}
     assert {name for name, argument in first.items() if argument != "p_customer_id"} == set(FOR_NOBODY) | several
 
 

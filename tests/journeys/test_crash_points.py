@@ -16,6 +16,8 @@ from postmeter.cli.checks import verify_all
 from postmeter.customers import operations as customers
 from postmeter.customers.permissions import SCOPES
 from postmeter.db import calls, scope
+from postmeter.guard import operations as guard
+from postmeter.guard import queries as guarding
 from postmeter.kit.money import MICROS
 from postmeter.messaging import queries as messages
 from postmeter.messaging.addresses import mailbox_of
@@ -57,6 +59,7 @@ ADDING_A_CARD = ["payments.setup_written", "payments.setup_answered"]
 HEARING_OF_MONEY = ["topups.outcome_uncommitted", "callbacks.event_written"]
 HEARING_OF_A_CARD = ["payments.card_read", "callbacks.event_written"]
 ACCEPTING = ["messaging.accept_uncommitted", "messaging.accept_written"]
+STOPPING = ["guard.limit_passed", "guard.stop_uncommitted"]
 DISPATCHING = [
     "messaging.claim_uncommitted",
     "messaging.claimed",
@@ -77,7 +80,7 @@ HEARING_OF_REVERSALS = ["topups.reversal_uncommitted"]
 GIVING_BACK = ["topups.refund_intent_written", "topups.refund_answered", "topups.reversal_uncommitted"]
 
 EVERYWHERE = [
-    *(BUYING + AUTOMATIC + IMPORTING_WIRES + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING),
+    *(BUYING + AUTOMATIC + IMPORTING_WIRES + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING + STOPPING),
     *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + HEARING_BY_MAIL + MAILING + TELLING),
     *(CLOSING_A_MONTH + HEARING_OF_REVERSALS + GIVING_BACK),
 ]
@@ -314,6 +317,24 @@ def test_a_list_that_dies_is_repeated_with_its_key_and_sent_once(house: House, h
     house.let_time_pass(harbour)
     assert_all_is_right(house, harbour)
     assert len(house.carried(harbour)) == 20
+
+
+@pytest.mark.parametrize("point", STOPPING)
+def test_a_list_that_passes_a_limit_and_dies_sends_nothing_and_the_next_one_stops(
+    house: House, harbour: Clinic, point: str
+) -> None:  # I36
+    facts = {"customer_id": harbour.id, "recipients": [number(n) for n in range(20)], "body": "Hello", "key": str(uuid4())}
+    guard.set_limits(
+        customer_id=harbour.id, unit="USD", most={"prefix": 19}, by_operator=True, actor="operator", now=timezone.now()
+    )
+    house.die("send_list", facts, crash_at=point)
+    assert guarding.standing(customer_id=harbour.id) is None
+    assert messages.messages(customer_id=harbour.id) == []
+    assert house.act("send_list", facts).returncode != 0
+    assert guarding.standing(customer_id=harbour.id) is not None
+    assert messages.messages(customer_id=harbour.id) == []
+    assert harbour.held == 0
+    assert_all_is_right(house, harbour)
 
 
 @pytest.mark.parametrize("callbacks", ["heard", "lost"])

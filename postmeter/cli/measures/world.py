@@ -11,6 +11,8 @@ from postmeter.customers import operations as customers
 from postmeter.customers import permissions
 from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
+from postmeter.guard import operations as guard
+from postmeter.guard.limits import HIGHEST
 from postmeter.kit.money import MICROS
 from postmeter.rating import operations as rating
 from postmeter.wallets import operations as wallets
@@ -40,6 +42,8 @@ def customer(*, credit: int = 10_000_000) -> Customer:
         )
         rate = rating.NewRate("sms", "out", "1", "US", 7_900, 3_500)
         rating.set_rates(price_list=prices, new=[rate], valid_from=now, now=now, actor="bench")
+        # Counted like anybody's, and never stopped.
+        guard.set_limits(customer_id=made.id, unit="USD", most=HIGHEST, by_operator=True, actor="bench", now=now)
         ids = (calls.next_id(), calls.next_id())
         wallets.credit(
             customer_id=made.id,

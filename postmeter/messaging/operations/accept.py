@@ -6,7 +6,8 @@ while the previous commit is under way: one transaction and one call for all of 
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -19,12 +20,14 @@ from django.db import transaction
 from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.db import calls, scope
+from postmeter.guard import operations as guard
+from postmeter.guard import queries as guarding
 from postmeter.kit.crash import crash_point
 from postmeter.kit.refusals import BadInput, Conflict, NotAllowed, NotCovered, Refusal
 from postmeter.messaging import channels, lint, media, routes
 from postmeter.messaging.addresses import mailbox_of
 from postmeter.messaging.channels import Channel
-from postmeter.messaging.kinds import AD_HOC, CHOSEN, KINDS, OPT_IN
+from postmeter.messaging.kinds import AD_HOC, CHOSEN, CODE, KINDS, OPT_IN
 from postmeter.messaging.models import Batch
 from postmeter.rating import queries as rating
 from postmeter.rating.price import price
@@ -82,6 +85,7 @@ class Payer:
     prices: rating.Prices
     by_hand: rating.Prices  # of what a member sends (S-083, S-084)
     is_individual: bool = False  # each member's own credit pays
+    rules: guarding.Rules | None = None  # None: nothing of it is limited or counted
 
 
 @dataclass(slots=True)
@@ -172,6 +176,8 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
     on = channels.channel(channel)
     with scope.customer(customer_id):
         customer = customers.customer(customer_id=customer_id)
+        if guarding.is_stopped(customer_id=customer_id):
+            raise guard.stopped()
         if not customer.messaging_enabled or customer.suspended_at:
             raise MessagingOff(remedy="Switch it on under Settings, or ask your account manager.")
         wallet, accounts = _wallet_of(customer_id, mode)
@@ -182,6 +188,8 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
             rating.prices(customer_id=customer_id, plan=customer.plan, channel=priced_as, direction=direction, now=now)
             for direction in ("out", rating.BY_HAND)
         )
+        is_guarded = mode == "live" and on.medium in guarding.GUARDED
+        rules = guarding.rules(customer=customer, customer_id=customer_id, unit=wallet.unit) if is_guarded else None
     if prices.currency != wallet.unit:
         raise Conflict("The price list is not in the wallet's currency.", remedy="Ask your account manager.")
     found = Payer(
@@ -197,6 +205,7 @@ def read_payer(*, customer_id: int, mode: str, channel: str, now: datetime) -> P
         prices,
         by_hand,
         is_individual,
+        rules,
     )
     _payers[customer_id, mode, channel] = (time.monotonic(), found)
     return found
@@ -221,6 +230,7 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
     priced = Priced([], [], [], [])
     find, count, check = payer.prices.table.find, payer.channel.count, payer.channel.check
     free = payer.channel.is_free
+    opened = payer.rules.countries if payer.rules else None
     known: dict[str, tuple[str, int]] = {}
     for position, (recipient, body) in enumerate(zip(recipients, bodies, strict=True)):
         encoding, segments, each, fee = "", 1, 0, 0
@@ -238,6 +248,8 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
                     raise BadInput(
                         "There is no price for this destination.", field="to", remedy="See the price list for where you can send."
                     )
+                if opened is not None and rate.country not in opened:
+                    raise guarding.closed(rate.country)
                 cost = price(segments, rate)
                 each, fee = cost.price_micros, cost.fee_micros
         except Refusal as refusal:
@@ -250,10 +262,26 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
 
 
 def submit(submission: Submission, *, now: datetime) -> Accepted:
-    """Accept one list. Raises BadInput naming the first bad rows, NotCoveredList, KeyReused, MessagingOff.
+    """Accept one list. Raises BadInput naming the first bad rows, NotCoveredList, KeyReused, MessagingOff, and what the guard says.
 
     A list that is not whole goes without its bad rows: they answer `refused`, and `priced.problems` says why.
     """
+    with guarded(now):
+        return accept_list(submission, now=now)
+
+
+@contextmanager
+def guarded(now: datetime) -> Iterator[None]:
+    """Where a limit is passed, sending stops once everything inside was rolled back. So it stands outside of every transaction."""
+    try:
+        yield
+    except guard.Passed as passed:
+        guard.stop_for(passed.breaches, now=now)
+        raise guard.refusal(passed.breaches[0], now=now) from None
+
+
+def accept_list(submission: Submission, *, now: datetime) -> Accepted:
+    """What `submit` does, for a caller that has opened a transaction and stands in `guarded` itself."""
     _decide_class(submission, now)
     who = _payer_of(submission, now)
     media.check(customer_id=submission.customer_id, on=who.channel, media_ids=submission.media)
@@ -274,6 +302,8 @@ def submit(submission: Submission, *, now: datetime) -> Accepted:
         if submission.media:
             sent = [id_ for id_, word in zip(accepted.ids, accepted.words, strict=True) if word in TAKEN]
             media.attach(customer_id=submission.customer_id, message_ids=sent, media_ids=submission.media)
+        rows = zip(range(len(accepted.ids)), submission.recipients, priced.prices, priced.fees, accepted.words, strict=True)
+        guard.count([_use(who, submission, rows)], now=now)
         if batch_id:
             with scope.customer(submission.customer_id):
                 Batch(
@@ -308,6 +338,21 @@ def _within_rate(submission: Submission, count: int, now: datetime) -> None:
         )
 
 
+def _use(who: Payer, like: Submission, rows: Iterable[tuple[int, str, int, int, str]]) -> guard.Use:
+    """What the guard counts of these positions, recipients, prices, fees and words: questions for consent are not
+    their sender's, and what is free has a limit of its own."""
+    rules = None if like.kind == OPT_IN or who.channel.is_free else who.rules
+    taken = [(position, to, price + fee) for position, to, price, fee, word in rows if word in TAKEN] if rules else []
+    return guard.Use(
+        rules,
+        like.actor,
+        [to for _, to, _ in taken],
+        sum(micros for _, _, micros in taken),
+        is_code=like.kind == CODE,
+        positions=[position for position, _, _ in taken],
+    )
+
+
 def _payer_of(submission: Submission, now: datetime) -> Payer:
     return payer(
         customer_id=submission.customer_id, mode=submission.mode, actor=submission.actor, channel=submission.channel, now=now
@@ -318,7 +363,7 @@ def _submit_good_rows(submission: Submission, priced: Priced, now: datetime) -> 
     good = [position for position in range(len(submission.recipients)) if position not in priced.problems]
     kept = _rows_of(priced, good)
     recipients, bodies = [submission.recipients[i] for i in good], [submission.bodies[i] for i in good]
-    accepted = submit(replace(submission, recipients=recipients, bodies=bodies, priced=kept, listed=True), now=now)
+    accepted = accept_list(replace(submission, recipients=recipients, bodies=bodies, priced=kept, listed=True), now=now)
     if len(accepted.ids) != len(good):
         raise Conflict(
             "This list was accepted before, and other rows of it can be sent by now.",
@@ -340,10 +385,30 @@ def _rows_of(priced: Priced, positions: list[int]) -> Priced:
 
 
 def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list[Accepted | Refusal]:
-    """Accept many single messages without files in one transaction and one call. Each gets its own answer."""
+    """Accept many single messages without files in one transaction and one call. Each gets its own answer.
+
+    What would pass a limit is refused, and the others are accepted without it.
+    """
+    over: dict[int, guard.Breach] = {}
+    while True:
+        try:
+            answers = _submit_together(submissions, over, now)
+            break
+        except guard.Passed as passed:
+            # The last ones that count towards a limit are too many.
+            over |= {position: breach for breach in passed.breaches for position in breach.positions[-breach.over :]}
+    guard.stop_for(over.values(), now=now)
+    for position, breach in over.items():
+        answers[position] = guard.refusal(breach, now=now)
+    return [answer for answer in answers if answer is not None]
+
+
+def _submit_together(submissions: Sequence[Submission], over: Container[int], now: datetime) -> list[Accepted | Refusal | None]:
     answers: list[Accepted | Refusal | None] = [None] * len(submissions)
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, one in enumerate(submissions):
+        if position in over:
+            continue
         try:
             _decide_class(one, now)
             media.check(customer_id=one.customer_id, on=channels.channel(one.channel), media_ids=one.media)
@@ -354,6 +419,7 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
         groups.setdefault(alike, []).append(position)
     with transaction.atomic():
         together: list[_Group] = []
+        uses: list[guard.Use] = []
         for positions in groups.values():
             like = submissions[positions[0]]
             try:
@@ -374,9 +440,15 @@ def submit_together(submissions: Sequence[Submission], *, now: datetime) -> list
             rows = ((group, row) for group in groups_on for row in group.rows)
             for (group, row), id_, word in zip(rows, ids, words, strict=True):
                 answers[row.position] = _single_answer(group.payer.unit, row, id_, word)
+            said = iter(words)
+            uses += [
+                _use(group.payer, group.like, ((r.position, r.recipient, r.price, r.fee, next(said)) for r in group.rows))
+                for group in groups_on
+            ]
+        guard.count(uses, now=now)
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
-    return [answer for answer in answers if answer is not None]
+    return answers
 
 
 class _Row(NamedTuple):

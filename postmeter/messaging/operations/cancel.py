@@ -49,3 +49,16 @@ def cancel_batch(*, customer_id: int, batch_id: int, now: datetime, actor: str) 
             "batch.stopped", customer_id=customer_id, subject_id=batch_id, now=now, actor=actor, data={"count": len(facts)}
         )
     return len(facts)
+
+
+@scoped
+def cancel_of(*, customer_id: int, sender: str, now: datetime, actor: str) -> int:
+    """Take back everything of one sender (`member:…`, `key:…`) that has not gone out. Returns how many."""
+    rows = calls.rows(
+        """SELECT id FROM messaging_message WHERE customer_id = %s AND created_by = %s AND state IN ('waiting', 'queued')
+           ORDER BY id FOR NO KEY UPDATE""",
+        [customer_id, sender],
+    )
+    facts = [Fact(row[0], "us", "", State.CANCELLED, status="cancelled", refused=True, raw={"actor": actor}) for row in rows]
+    record(customer_id=customer_id, facts=facts, now=now)
+    return len(facts)

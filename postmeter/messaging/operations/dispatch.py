@@ -66,6 +66,8 @@ def customers_with_work() -> list[int]:
 def claim(*, customer_id: int, at_most: int, now: datetime, down: frozenset[str] = frozenset()) -> list[Claimed]:
     """Take up to `at_most` queued messages for sending, each by its provider; `down` are passed over.
 
+    While the guard's breaker is open only our answers go.
+
     What lapsed or opted out meanwhile ends here, released; what it is too early or too late in the day for waits for its morning,
     and what nobody has agreed to get waits for their answer.
     """
@@ -73,8 +75,10 @@ def claim(*, customer_id: int, at_most: int, now: datetime, down: frozenset[str]
         _Due(*row)
         for row in calls.rows(
             """SELECT id, sender, recipient, channel, useful_until, kind, provider, created_by, attempts FROM messaging_message
-               WHERE customer_id = %s AND state = 'queued' AND due_at <= %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
-            [customer_id, now, at_most],
+               WHERE customer_id = %s AND state = 'queued' AND due_at <= %s AND (kind = %s OR NOT EXISTS (
+                   SELECT 1 FROM guard_stop s WHERE s.customer_id = %s AND s.lifted_at IS NULL))
+               ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED""",
+            [customer_id, now, ANSWER, customer_id, at_most],
         )
     ]
     if not found:

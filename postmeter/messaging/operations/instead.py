@@ -12,7 +12,7 @@ from postmeter.customers import queries as customers
 from postmeter.db import scope
 from postmeter.messaging.channels import email
 from postmeter.messaging.operations import keys
-from postmeter.messaging.operations.accept import TAKEN, Accepted, NotCoveredList, Priced, Submission, submit
+from postmeter.messaging.operations.accept import TAKEN, Accepted, NotCoveredList, Priced, Submission, accept_list, guarded
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
@@ -23,9 +23,9 @@ def submit_or_email(submission: Submission, *, subject: str = "", now: datetime)
     A whole list goes entirely, this way or that, or not at all: raises NotCoveredList, and what `submit` raises. The email of a row
     has the row's place in the answer, and a repeat with the same key answers the same.
     """
-    with transaction.atomic(), scope.customer(submission.customer_id):
+    with guarded(now), transaction.atomic(), scope.customer(submission.customer_id):
         try:
-            accepted, refusal = submit(replace(submission, whole=False, wait=False), now=now), None
+            accepted, refusal = accept_list(replace(submission, whole=False, wait=False), now=now), None
         except NotCoveredList as short:
             # Nothing of it stands, its key neither.
             count = len(submission.recipients)
@@ -58,7 +58,7 @@ def _emails(submission: Submission, accepted: Accepted, known: Mapping[str, str]
         return None
     customer = customers.customer(customer_id=submission.customer_id)
     subject = subject or f"A message from {customer.name}"[: email.SUBJECT_AT_MOST]
-    sent = submit(
+    sent = accept_list(
         replace(
             submission,
             channel="email",

@@ -12,6 +12,7 @@ from postmeter.consent import queries as consent
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.guard import queries as guard
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
 from postmeter.messaging import lint, media
 from postmeter.messaging.channels import sms
@@ -126,8 +127,8 @@ def again(*, customer_id: int, quote_id: int, actor: str, now: datetime, plainly
 
 
 def _problem(item: QuoteItem) -> Refusal | None:
-    """What was wrong with the row itself. Who opted out and who is twice is looked up anew."""
-    if not item.excluded_code.startswith("bad_"):
+    """What was wrong with the row itself. Who opted out, who is twice and what country is open is looked up anew."""
+    if not item.excluded_code.startswith("bad_") or item.excluded_code == "bad_country":
         return None
     return BadInput(item.excluded_text, field=item.excluded_code.removeprefix("bad_"))
 
@@ -237,6 +238,8 @@ def _price(item: QuoteItem, who: Payer, body: str) -> None:
                 field="destination",
                 remedy="See the price list for where you can send.",
             )
+        if who.rules and who.rules.countries is not None and rate.country not in who.rules.countries:
+            raise guard.closed(rate.country)
         cost = price(item.segments, rate)
         item.price_micros, item.fee_micros = cost.price_micros, cost.fee_micros
     if who.channel.name == "sms":

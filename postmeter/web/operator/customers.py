@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from postmeter.customers import operations, queries, signin
 from postmeter.customers.models import Customer, Role, User
+from postmeter.guard import queries as guard
 from postmeter.invoicing import operations as invoicing
 from postmeter.invoicing import pdf
 from postmeter.invoicing import queries as invoices
@@ -26,6 +27,7 @@ from postmeter.topups import queries as topups
 from postmeter.wallets import queries as wallets
 from postmeter.web import cursors
 from postmeter.web.forms import add_refusal
+from postmeter.web.guarding import told
 from postmeter.web.operator.access import StaffRequest, act, staff_page
 from postmeter.web.operator.waiting import names_of
 
@@ -72,7 +74,7 @@ def _row(customer: Customer) -> Row:
 def customer(request: StaffRequest, customer_id: int) -> HttpResponse:
     """GET /customers/CU…/: balance, terms, automation, bills, purchases, invoices, requests, adjustments, promotions."""
     now, found = timezone.now(), queries.customer(customer_id=customer_id)
-    wallet = wallets.pool(customer_id=customer_id)
+    wallet, stop = wallets.pool(customer_id=customer_id), guard.standing(customer_id=customer_id)
     adjustments = terms.adjustments(customer_id=customer_id, at_most=RECENT)
     people = names_of([row.proposed_by for row in adjustments])
     shown = {
@@ -81,6 +83,7 @@ def customer(request: StaffRequest, customer_id: int) -> HttpResponse:
         "wallet": wallet,
         "shown": topups.figures(customer_id=customer_id, wallet=wallet),
         "agreement": terms.agreement(customer_id=customer_id),
+        "told": told(stop) if stop else None,
         "automatic": topups.automatic(customer_id=customer_id, wallet_id=wallet.id, now=now),
         "bills": bills.bills(customer_id=customer_id, at_most=RECENT),
         "purchases": topups.history(customer_id=customer_id, at_most=RECENT),

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from postmeter.web import addresses
-from postmeter.web.operator import customers, money, prices, refunds, terms, waiting, wires
+from postmeter.web.operator import customers, limits, money, prices, refunds, terms, waiting, wires
 from postmeter.web.theme import choose_theme
 
 addresses.register()
@@ -19,6 +19,8 @@ urlpatterns = [
     path("customers/<CU:customer_id>/invoices/<IN:invoice_id>/", customers.invoice_pdf, name="console-invoice"),
     path("customers/<CU:customer_id>/terms/", terms.terms, name="console-terms"),
     path("customers/<CU:customer_id>/suspend/", terms.suspend, name="console-suspend"),
+    path("customers/<CU:customer_id>/limits/", limits.limits, name="console-limits"),
+    path("customers/<CU:customer_id>/lift/", limits.lift, name="console-lift"),
     path("customers/<CU:customer_id>/credit/", terms.move, name="console-move"),
     path("customers/<CU:customer_id>/adjustments/<AD:adjustment_id>/", terms.decide_adjustment, name="console-adjustment"),
     path("customers/<CU:customer_id>/requests/<CR:request_id>/", terms.change, name="console-request"),

@@ -12,6 +12,7 @@ from postmeter.customers import queries as customers
 from postmeter.customers.models import Customer, User
 from postmeter.events import queries as events
 from postmeter.events.models import Event
+from postmeter.guard import queries as guard
 from postmeter.payments import queries as payments
 from postmeter.payments import wires
 from postmeter.terms import queries as terms
@@ -21,6 +22,7 @@ from postmeter.topups import breaker, refunds
 from postmeter.topups import queries as topups
 from postmeter.wallets import queries as wallets
 from postmeter.web import cursors
+from postmeter.web.guarding import told
 from postmeter.web.operator.access import StaffRequest, staff_page
 
 SILENT = timedelta(minutes=10)  # a payment without an end is worth a look from then on
@@ -55,6 +57,7 @@ def home(request: StaffRequest) -> HttpResponse:
     people = names_of([row.proposed_by for row in waiting.adjustments])
     shown = {
         "breaker": breaker.standing(),
+        "stopped": [(each.customer, told(each.stop)) for each in guard.all_standing()],
         "requests": [Asked(row, CHANGES[row.kind].title, named[row.customer_id]) for row in waiting.requests],
         "adjustments": [
             Proposed(row, _unit_of(row), named[row.customer_id], people[row.proposed_by], row.proposed_by == request.actor)

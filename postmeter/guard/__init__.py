@@ -1,0 +1,1 @@
+"""What keeps a stolen key or a bad day from becoming a bill."""
