@@ -39,9 +39,9 @@ def database(django_test_environment: None, django_db_blocker: "pytest.FixtureRe
 def nothing_remembered() -> Iterator[None]:
     """What processes keep for seconds must not leak from test to test."""
     from postmeter.customers import bodies
-    from postmeter.messaging.operations import accept
+    from postmeter.messaging.operations import payers
 
-    accept.forget()
+    payers.forget()
     bodies.forget()
     cache.clear()
     yield

@@ -34,13 +34,13 @@ from postmeter.messaging.operations.accept import (
     TAKEN,
     Accepted,
     KeyReused,
-    MessagingOff,
     NotCoveredList,
     Submission,
     TooManyEmails,
     submit,
 )
 from postmeter.messaging.operations.instead import submit_or_email
+from postmeter.messaging.operations.payers import MessagingOff
 from postmeter.messaging.states import State
 
 # 10,000 texts of 10 segments in UTF-8.

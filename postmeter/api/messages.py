@@ -25,7 +25,6 @@ from postmeter.messaging.operations import cancel
 from postmeter.messaging.operations.accept import (
     Accepted,
     KeyReused,
-    MessagingOff,
     NotCoveredList,
     Submission,
     TooManyEmails,
@@ -33,6 +32,7 @@ from postmeter.messaging.operations.accept import (
     submit_together,
 )
 from postmeter.messaging.operations.instead import submit_or_email
+from postmeter.messaging.operations.payers import MessagingOff
 from postmeter.messaging.states import MACHINE, State
 
 Amount = Annotated[str, Meta(description="A decimal string, in units of `unit`.", examples=["0.0114"])]

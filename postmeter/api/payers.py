@@ -5,7 +5,7 @@ import asyncio
 from django.utils import timezone
 
 from postmeter.api.threads import Threads
-from postmeter.messaging.operations import accept
+from postmeter.messaging.operations import payers
 
 
 class Payers:
@@ -17,20 +17,20 @@ class Payers:
 
     async def ready(self, customer_id: int, mode: str, channel: str) -> None:
         """Returns when the payer is known here; one that grows old is read again meanwhile. Raises MessagingOff."""
-        age = accept.payer_age(customer_id=customer_id, mode=mode, channel=channel)
-        if age < accept.PAYER_SECONDS * 2 / 3:
+        age = payers.payer_age(customer_id=customer_id, mode=mode, channel=channel)
+        if age < payers.PAYER_SECONDS * 2 / 3:
             return
         reading = self._reading.get((customer_id, mode, channel))
         if reading is None:
             reading = self._reading[customer_id, mode, channel] = asyncio.create_task(self._read(customer_id, mode, channel))
             # A refusal that nobody waits for is not lost: the next request that needs the payer hears it.
             reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-        if age >= accept.PAYER_SECONDS:
+        if age >= payers.PAYER_SECONDS:
             await asyncio.shield(reading)
 
     async def _read(self, customer_id: int, mode: str, channel: str) -> None:
         try:
             now = timezone.now()
-            await self._threads.run(accept.read_payer, customer_id=customer_id, mode=mode, channel=channel, now=now)
+            await self._threads.run(payers.read_payer, customer_id=customer_id, mode=mode, channel=channel, now=now)
         finally:
             del self._reading[customer_id, mode, channel]

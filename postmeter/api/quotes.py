@@ -20,7 +20,8 @@ from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound
 from postmeter.messaging import models, queries
 from postmeter.messaging.operations import quote as quotes
-from postmeter.messaging.operations.accept import Accepted, KeyReused, MessagingOff, NotCoveredList
+from postmeter.messaging.operations.accept import Accepted, KeyReused, NotCoveredList
+from postmeter.messaging.operations.payers import MessagingOff
 
 
 class NewQuote(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from postmeter.api.batches import LARGEST
+from postmeter.api import batches, messages
 from tests.api.conftest import Caller, caller
 from tests.cast import Cast, number
 
@@ -148,8 +148,8 @@ def test_compressed_bodies_are_refused(api: Caller) -> None:
 
 
 def test_bodies_have_a_largest_size(api: Caller) -> None:
-    is_problem(api("POST", "/v1/messages", headers=JSON, content=b" " * 70_000), 413, "too_large")
-    lied = {**JSON, "Content-Length": str(LARGEST + 1)}
+    is_problem(api("POST", "/v1/messages", headers=JSON, content=b" " * (messages.LARGEST + 1)), 413, "too_large")
+    lied = {**JSON, "Content-Length": str(batches.LARGEST + 1)}
     is_problem(api("POST", "/v1/batches", headers=lied, content=b"{}"), 413, "too_large")
 
 

@@ -22,7 +22,7 @@ from postmeter.guard import queries
 from postmeter.guard.models import EVERYWHERE
 from postmeter.kit.money import MICROS
 from postmeter.messaging import queries as messages
-from postmeter.messaging.operations import accept
+from postmeter.messaging.operations import payers
 from tests.api.conftest import caller, client
 from tests.cast import PASSWORD, Cast, Clinic, number
 from tests.guard.test_stop import a_key, pump, send
@@ -218,7 +218,7 @@ def test_a_program_hears_what_was_passed_and_what_to_do(client: "TestClient[Any]
     many = [{"to": number(n), "text": "Hello"} for n in range(501)]
     passed = api.post("/v1/batches", {"messages": many})
     assert (passed.status_code, passed.json()["code"]) == (403, "limit_passed")
-    accept.forget()
+    payers.forget()
     for path, body in (("/v1/messages", {"to": number(3), "text": "Hello"}), ("/v1/batches", {"messages": many[:2]})):
         stopped = api.post(path, body)
         assert (stopped.status_code, stopped.json()["code"]) == (403, "sending_stopped")

@@ -17,7 +17,7 @@ from postmeter.guard.queries import CountryClosed
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput, Refusal
 from postmeter.messaging import queries as messages
-from postmeter.messaging.operations import accept, quote
+from postmeter.messaging.operations import payers, quote
 from postmeter.messaging.operations.accept import Accepted, NotCoveredList, Submission, submit, submit_together
 from postmeter.messaging.operations.quote import Wanted
 from tests.cast import FEE, PRICE, Cast, Clinic, number
@@ -38,7 +38,7 @@ def scattered(count: int) -> list[str]:
 
 def allow(clinic: Clinic, **most: int | None) -> None:
     operations.set_limits(customer_id=clinic.id, unit="USD", most=most, by_operator=True, actor="operator", now=NOON)
-    accept.forget()
+    payers.forget()
 
 
 def counted(clinic: Clinic) -> dict[int, int]:
@@ -65,10 +65,10 @@ def test_a_new_customer_writes_to_its_own_country_and_to_another_once_it_is_open
     assert "United Kingdom" in refused.value.text
     assert submit(texts(harbour, [number(1)]), now=NOON).words == ["ok"]
     operations.set_countries(customer_id=harbour.id, opened=["GB"], actor=harbour.actor, now=NOON)
-    accept.forget()
+    payers.forget()
     assert submit(texts(harbour, [LONDON]), now=NOON).words == ["ok"]
     operations.set_countries(customer_id=harbour.id, opened=[], actor=harbour.actor, now=NOON)
-    accept.forget()
+    payers.forget()
     with pytest.raises(CountryClosed):
         submit(texts(harbour, [LONDON]), now=NOON)
 
@@ -96,7 +96,7 @@ def test_a_quote_leaves_a_closed_country_out_and_its_next_one_looks_again(harbou
     made = quote.make(customer_id=harbour.id, wanted=wanted, actor=harbour.actor, now=NOON)
     assert (made.recipients, made.excluded) == (1, 1)
     operations.set_countries(customer_id=harbour.id, opened=["GB"], actor=harbour.actor, now=NOON)
-    accept.forget()
+    payers.forget()
     again = quote.again(customer_id=harbour.id, quote_id=made.id, actor=harbour.actor, now=NOON)
     assert (again.recipients, again.excluded) == (2, 0)
 

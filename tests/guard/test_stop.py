@@ -18,7 +18,7 @@ from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import Conflict, NotCovered
 from postmeter.messaging import queries as messages
 from postmeter.messaging.kinds import ANSWER
-from postmeter.messaging.operations import accept, dispatch
+from postmeter.messaging.operations import dispatch, payers
 from postmeter.messaging.operations.accept import Accepted, Submission, submit, submit_together
 from postmeter.notifications import queries as notices
 from postmeter.notifications import tasks as notification_tasks
@@ -98,7 +98,7 @@ def test_a_stopped_customer_is_refused_even_where_its_payer_is_remembered(harbou
         assert "Limits and countries" in str(refused.value.remedy)
         [answer] = submit_together([Submission(harbour.id, [number(2)], ["Hello"], harbour.actor)], now=timezone.now())
         assert isinstance(answer, SendingStopped)
-        accept.forget()  # and then where it is read anew
+        payers.forget()  # and then where it is read anew
     assert len(messages.messages(customer_id=harbour.id)) == 1
 
 
@@ -225,7 +225,7 @@ def test_a_stolen_key_pumps_one_prefix_and_is_stopped_with_its_card_untouched(bu
     operations.set_limits(
         customer_id=buyer.id, unit="USD", most={"key_spend": 5 * MICROS}, by_operator=False, actor=buyer.actor, now=timezone.now()
     )
-    accept.forget()
+    payers.forget()
     begun, went = timezone.now(), 0
     for part in range(20):
         many = [Submission(buyer.id, [number(500 * part + n)], ["Win a prize"], stolen) for n in range(500)]

@@ -13,8 +13,9 @@ from postmeter.customers.models import Customer
 from postmeter.db import scope
 from postmeter.kit.refusals import BadInput, Refusal
 from postmeter.messaging import queries
-from postmeter.messaging.operations import accept, quote
-from postmeter.messaging.operations.accept import KeyReused, MessagingOff, NotCoveredList, Submission, submit, submit_together
+from postmeter.messaging.operations import payers, quote
+from postmeter.messaging.operations.accept import KeyReused, NotCoveredList, Submission, submit, submit_together
+from postmeter.messaging.operations.payers import MessagingOff
 from postmeter.messaging.operations.quote import Wanted
 from postmeter.rating import operations as rating
 from postmeter.rating import queries as prices
@@ -190,7 +191,7 @@ def test_a_quote_is_charged_at_its_price_though_the_list_changed(cast: Cast) -> 
             now=at(),
             actor="operator",
         )
-    accept.forget()
+    payers.forget()
     assert quote.make(customer_id=harbour.id, wanted=[Wanted(number(1), "Hello")], actor="x", now=at()).price_micros == 10 * PRICE
     quote.send(customer_id=harbour.id, quote_id=found.id, actor=harbour.actor, now=at())
     assert harbour.held == EACH
@@ -277,7 +278,7 @@ class TestByHand:
             assert own is not None
             new = [rating.NewRate("sms", "hand", "1", "US", 0, FEE)]
             rating.set_rates(price_list=own, new=new, valid_from=now, now=now, actor="operator")
-        accept.forget()
+        payers.forget()
         return made
 
     def cost(self, clinic: Clinic, actor: str, to: str) -> int:

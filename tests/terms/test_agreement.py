@@ -12,8 +12,9 @@ from postmeter.db import scope
 from postmeter.events.models import Event
 from postmeter.kit.money import MICROS
 from postmeter.kit.refusals import BadInput, NotCovered
-from postmeter.messaging.operations import accept
-from postmeter.messaging.operations.accept import MessagingOff, Submission, submit
+from postmeter.messaging.operations import payers
+from postmeter.messaging.operations.accept import Submission, submit
+from postmeter.messaging.operations.payers import MessagingOff
 from postmeter.terms import agreement, queries
 from postmeter.topups import bills
 from postmeter.wallets import operations as wallets
@@ -34,7 +35,7 @@ def limit_of(clinic: Clinic) -> int:
 
 
 def send(clinic: Clinic) -> None:
-    accept.forget()  # what a process remembers for seconds
+    payers.forget()  # what a process remembers for seconds
     submit(Submission(clinic.id, [number(1)], ["Hi"], clinic.actor), now=timezone.now())
 
 

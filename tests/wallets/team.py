@@ -8,7 +8,7 @@ from postmeter.customers.models import Role
 from postmeter.customers.queries import Seat
 from postmeter.db import calls
 from postmeter.kit.money import MICROS
-from postmeter.messaging.operations import accept
+from postmeter.messaging.operations import payers
 from postmeter.messaging.operations.accept import Accepted, Submission, submit
 from postmeter.wallets import queries, sharing, transfers
 from postmeter.wallets.models import Transfer, TransferRequest, Wallet
@@ -82,7 +82,7 @@ def team(cast: Cast, *, pool: int = 100) -> Team:
 
 
 def send(clinic: Clinic, actor: str, count: int = 1) -> Accepted:
-    accept.forget()
+    payers.forget()
     return submit(Submission(clinic.id, [number(1)] * count, ["Hi"] * count, actor), now=at())
 
 

@@ -12,7 +12,8 @@ from postmeter.customers import queries as customers
 from postmeter.db import scope
 from postmeter.messaging.channels import email
 from postmeter.messaging.operations import keys
-from postmeter.messaging.operations.accept import TAKEN, Accepted, NotCoveredList, Priced, Submission, accept_list, guarded
+from postmeter.messaging.operations.accept import TAKEN, Accepted, NotCoveredList, Submission, accept_list, guarded
+from postmeter.messaging.operations.payers import Priced
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 

@@ -17,7 +17,8 @@ from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
 from postmeter.messaging import lint, media
 from postmeter.messaging.channels import sms
 from postmeter.messaging.models import Quote, QuoteItem
-from postmeter.messaging.operations.accept import LIST_AT_MOST, Accepted, Payer, Priced, Submission, payer, submit
+from postmeter.messaging.operations.accept import LIST_AT_MOST, Accepted, Submission, submit
+from postmeter.messaging.operations.payers import Payer, Priced, payer
 from postmeter.rating.price import price
 
 GOOD_FOR = timedelta(hours=1)
