@@ -32,7 +32,8 @@ SETTLED = frozenset({ledger.Word.OK, ledger.Word.EXISTS})
 class Fact:
     """One word about one message. `refused`: the provider surely does not have it, so nothing can be payable.
 
-    `opted_out`: the provider blocks this recipient, who opted out with it.
+    `opted_out`: the provider blocks this recipient, who opted out with it. `units`: how many of the units held for were used: pages that
+    arrived, time that was talked; None where it is all or nothing.
     """
 
     message_id: int
@@ -45,13 +46,14 @@ class Fact:
     billable: bool = False
     refused: bool = False
     opted_out: bool = False
+    units: int | None = None
     raw: Mapping[str, object] | None = None
 
     @classmethod
     def of(cls, message_id: int, source: str, provider: str, word: Receipt) -> Self:
         """What a provider's word says about this message."""
         said = (word.state, word.ref, word.status, word.error_code, word.billable)
-        return cls(message_id, source, provider, *said, opted_out=word.opted_out, raw=word.raw)
+        return cls(message_id, source, provider, *said, opted_out=word.opted_out, units=word.units, raw=word.raw)
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class _Row:
     state: State
     wallet_id: int
     price_list_id: int
+    segments: int
     total: int
     charged: int
     refunded: int
@@ -108,8 +111,8 @@ def record(*, customer_id: int, facts: Sequence[Fact], now: datetime) -> Recorde
 def _lock(customer_id: int, ids: Iterable[int]) -> dict[int, _Row]:
     wanted = sorted(ids)
     found = calls.rows(
-        """SELECT id, state, wallet_id, price_list_id, price_micros + fee_micros, charged_micros, refunded_micros, provider_ref,
-                  error_code, channel, recipient
+        """SELECT id, state, wallet_id, price_list_id, segments, price_micros + fee_micros, charged_micros, refunded_micros,
+                  provider_ref, error_code, channel, recipient
            FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%b)
            ORDER BY id FOR NO KEY UPDATE""",
         [customer_id, wanted[0], wanted[-1], wanted],
@@ -173,10 +176,17 @@ def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
     owed = fact.billable or row.state is State.DELIVERED
     if ended and row.state is not State.DELIVERED:
         owed = not fact.refused and policies.payable(row.price_list_id, row.state, row.error_code)
+    if ended and fact.units is not None:
+        owed = fact.units > 0  # what was used is paid for, whatever the end
     if owed and not row.charged and row.action is None:
-        row.action, row.charged, row.changed = ledger.Action.POST, row.total, True
+        row.action, row.charged, row.changed = ledger.Action.POST, _owed(row, fact), True
     elif ended and not owed and moves:
         _give_back(row)
+
+
+def _owed(row: _Row, fact: Fact) -> int:
+    """At most the hold: its price is a product of its units, so that a part of them has an exact price."""
+    return row.total if fact.units is None else min(row.total, row.total * fact.units // row.segments)
 
 
 def _opt_out(customer_id: int, blocked: Sequence[tuple[str, str, Fact]], now: datetime) -> None:

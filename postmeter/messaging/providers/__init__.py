@@ -112,6 +112,7 @@ class Receipt:
     raw: Mapping[str, object]
     billable: bool  # from this word on the provider bills us for it
     opted_out: bool = False  # the provider blocks this recipient, who wrote STOP to it
+    units: int | None = None  # how many of the units held for were used, where that is known at the end only
 
 
 @dataclass(frozen=True, slots=True)
