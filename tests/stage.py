@@ -46,7 +46,7 @@ class Stage:
         settings.PUBLIC_URL = self.url
         try:
             self.start_simulator()
-            settings.TWILIO["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
+            settings.TWILIO["base_url"] = settings.SINCH["base_url"] = settings.STRIPE["base_url"] = self.simulator.url
             settings.PAYPAL["base_url"] = f"{self.simulator.url}/paypal"
             settings.MAIL["port"] = str(self.street_mail_port)
             self.open_doors()
@@ -134,6 +134,7 @@ class Stage:
             "POSTMETER_DATABASE_URL": f"postgresql://{login}:{password}@{database['HOST']}:{database['PORT']}/{database['NAME']}",
             "POSTMETER_PUBLIC_URL": self.url,
             "POSTMETER_TWILIO_BASE_URL": self.simulator.url,
+            "POSTMETER_SINCH_BASE_URL": self.simulator.url,
             "POSTMETER_STRIPE_BASE_URL": self.simulator.url,
             "POSTMETER_PAYPAL_BASE_URL": f"{self.simulator.url}/paypal",
             "POSTMETER_SIMULATOR_URL": self.simulator.url,

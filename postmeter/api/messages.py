@@ -1,6 +1,7 @@
 """Single messages: send one, look at them, follow one's trail, take one back."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -21,7 +22,7 @@ from postmeter.ledger.queries import Entry
 from postmeter.messaging import media, models, queries
 from postmeter.messaging.channels import channel, email
 from postmeter.messaging.explain import Step, explain, steps
-from postmeter.messaging.operations import cancel
+from postmeter.messaging.operations import cancel, fax
 from postmeter.messaging.operations.accept import (
     Accepted,
     KeyReused,
@@ -64,9 +65,10 @@ Text = Annotated[
     ),
 ]
 ChannelName = Annotated[
-    Literal["sms", "mms", "email"],
+    Literal["sms", "mms", "fax", "email"],
     Meta(
-        description="`sms`: a text message; `mms`: a picture message, which needs `media`; `email`: free, and needs a `subject`."
+        description="`sms`: a text message; `mms`: a picture message, which needs `media`; `fax`: `media` as pages, after a cover sheet"
+        " where there is a `text`; `email`: free, and needs a `subject`."
     ),
 ]
 Subject = Annotated[str, Meta(description="Of an email, in one line.", max_length=200, examples=["Your visit on Tuesday"])] | None
@@ -268,6 +270,8 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
         wait=None if body.when_short is None else body.when_short == "wait",
         kind=body.kind,
     )
+    if body.channel == "fax":
+        return await call.door.lists.run(_accept_fax, submission, call.now), call.now
     if body.when_short == "email":
         return await call.door.threads.run(submit_or_email, submission, subject=body.subject or "", now=call.now), call.now
     if submission.media:
@@ -278,6 +282,14 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
     if isinstance(answer, Exception):
         raise answer
     return answer, call.now
+
+
+def _accept_fax(submission: Submission, now: datetime) -> Accepted:
+    """Its pages are counted before it is priced: they have to be drawn."""
+    drawn = fax.draw(
+        customer_id=submission.customer_id, text=submission.bodies[0], media_ids=submission.media, actor=submission.actor, now=now
+    )
+    return submit(replace(submission, media=[drawn]), now=now)
 
 
 def body_of(channel: str, subject: str | None, text: str, when_short: str | None = None) -> str:

@@ -11,6 +11,7 @@
 | POSTMETER_TRUSTED_PROXIES | how many proxies of yours stand in front and add to X-Forwarded-For; 0: none |
 | POSTMETER_HOME | data of this install |
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_*, POSTMETER_PAYPAL_* | credentials and base addresses; the simulator's by default |
+| POSTMETER_SINCH_* | the same for faxes: docs/operating/fax.md lists them |
 | POSTMETER_SMPP_* | a carrier's message centre, which then carries texts: docs/operating/smpp.md lists them; off without _HOST |
 | POSTMETER_PAYMENT_KINDS | what customers may pay with, by commas: card (the default), bank_debit (in the US), paypal |
 | POSTMETER_WEBHOOKS_LOCAL | 1: webhooks may go to http addresses of this machine; for trying out |
@@ -34,6 +35,7 @@ from urllib.parse import unquote, urlsplit
 from csp.constants import NONE, SELF
 
 from postmeter.db.address import database
+from postmeter.simulator.settings import DEMO
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ADJUSTMENT_ALONE_MICROS = int(os.environ.get("POSTMETER_ADJUSTMENT_ALONE", "100")) * 1_000_000  # above it two people decide
@@ -237,6 +239,15 @@ TWILIO = {
     "account_sid": os.environ.get("POSTMETER_TWILIO_ACCOUNT_SID", ""),
     "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
 }
+# Faxes. Sinch says the callback password to us; retries are calls that it makes where nobody answers, at no cost to the customer.
+SINCH = {
+    "base_url": os.environ.get("POSTMETER_SINCH_BASE_URL", _simulator),
+    "project_id": os.environ.get("POSTMETER_SINCH_PROJECT_ID", DEMO["SIMULATOR_SINCH_PROJECT_ID"]),
+    "key_id": os.environ.get("POSTMETER_SINCH_KEY_ID", DEMO["SIMULATOR_SINCH_KEY_ID"]),
+    "key_secret": os.environ.get("POSTMETER_SINCH_KEY_SECRET", DEMO["SIMULATOR_SINCH_KEY_SECRET"]),
+    "callback_password": os.environ.get("POSTMETER_SINCH_CALLBACK_PASSWORD", DEMO["SIMULATOR_SINCH_CALLBACK_PASSWORD"]),
+    "retries": os.environ.get("POSTMETER_SINCH_RETRIES", "2"),
+}
 # Emails that customers send, and where what comes back to them arrives.
 MAIL_DOMAIN = os.environ.get("POSTMETER_MAIL_DOMAIN", "mail.postmeter.example").lower()
 _mail = urlsplit(
@@ -272,11 +283,12 @@ _SMPP = (
     "POSTMETER_SMPP_ERRORS",
 )
 SMPP = {name.removeprefix("POSTMETER_SMPP_").lower(): os.environ.get(name, "") for name in _SMPP}
-PROVIDERS = {"twilio": TWILIO, "smtp": MAIL} | ({"smpp": SMPP} if SMPP["host"] else {})
+PROVIDERS = {"twilio": TWILIO, "sinch": SINCH, "smtp": MAIL} | ({"smpp": SMPP} if SMPP["host"] else {})
 # The providers of each channel, the first one first; "sms:44" for the numbers that begin so.
 ROUTES: dict[str, tuple[str, ...]] = {
     "sms": ("smpp", "twilio") if SMPP["host"] else ("twilio",),
     "mms": ("twilio",),
+    "fax": ("sinch",),
     "email": ("smtp",),
 }
 for _route in filter(None, os.environ.get("POSTMETER_ROUTES", "").split(";")):

@@ -21,6 +21,7 @@ from postmeter.messaging.addresses import receipt_urls
 from postmeter.messaging.carriers import Carrier, carrier
 from postmeter.messaging.operations import dispatch as operations
 from postmeter.messaging.operations.dispatch import Claimed
+from postmeter.messaging.operations.fax import ready
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.providers import Accepted, Outbound, Outcome, Refused, TryLater, Unknown
 from postmeter.messaging.routes import SANDBOX, Health
@@ -162,6 +163,10 @@ class Dispatcher:
         found = self._carriers.get(message.provider)
         if found is None:
             return TryLater(f"There is no provider called {message.provider}.")
+        try:
+            files = await asyncio.to_thread(ready, message) if message.channel == "fax" else message.media
+        except OSError as error:
+            return Refused("pages", f"The pages cannot be read: {type(error).__name__}.", {})
         return await found.send(
             Outbound(
                 message.id,
@@ -169,11 +174,12 @@ class Dispatcher:
                 message.recipient,
                 message.body,
                 url,
-                message.media,
+                files,
                 message.customer_id,
                 message.name,
                 message.postal_address,
                 message.kind,
+                message.time_zone,
             )
         )
 

@@ -36,6 +36,13 @@ _EMAIL_STANDS = {
     State.FAILED: "It failed before it was on its way.",
 }
 
+_FAX_STANDS = {
+    State.SENT: "{provider} has it and calls the fax machine; it calls again where nobody answers.",
+    State.DELIVERED: "It was delivered: the fax machine confirmed its pages.",
+    State.UNDELIVERED: "It did not get through to the fax machine.",
+    State.FAILED: "It failed before anybody was called.",
+}
+
 _CLASSES = {
     "unreachable": "The phone was switched off or out of reach.",
     "blocked": "The recipient's carrier blocked it.",
@@ -92,6 +99,9 @@ _THEIRS = {
     "returned": "It came back.",
     "arrived": "It reached the mailbox.",
     "failed": "{provider} could not send it.",
+    "in_progress": "{provider} is calling.",
+    "completed": "The fax machine confirmed its pages.",
+    "failure": "It did not get through.",
     "canceled": "{provider} cancelled it.",
     "refused": "{provider} refused it.",
     "unknown": "{provider} gave no clear answer.",
@@ -103,6 +113,9 @@ _STATE_OF_STATUS = {
     "canceled": State.FAILED,
     "refused": State.FAILED,
     "returned": State.UNDELIVERED,
+    "in_progress": State.SENT,
+    "completed": State.DELIVERED,
+    "failure": State.UNDELIVERED,
     "arrived": State.DELIVERED,
     "gave_up": State.FAILED,
     "opted_out": State.CANCELLED,
@@ -141,7 +154,7 @@ def explain(trail: Trail) -> list[str]:
     """What became of the message, why, what it cost, and how it was measured: two to five sentences."""
     message = trail.message
     state = State(message.state)
-    stands = _EMAIL_STANDS.get(state) if message.channel == "email" else None
+    stands = {"email": _EMAIL_STANDS, "fax": _FAX_STANDS}.get(message.channel, {}).get(state)
     sentences = [_with_provider(stands or _STANDS[state], message), *_why(trail, state), _money(trail, state)]
     if message.channel != "email":
         sentences.append(_measured(message))
@@ -198,6 +211,9 @@ def _money(trail: Trail, state: State) -> str:
         return "It is free."
     if message.refunded_micros:
         return f"{charged} was charged and {refunded} of it given back, as your price list says for this end."
+    if message.charged_micros < message.total_micros and message.charged_micros:
+        arrived = message.charged_micros * message.segments // message.total_micros
+        return f"{charged} was charged: {arrived} of {message.segments} pages arrived. The rest of the {total} held is available again."
     if message.charged_micros:
         return f"{charged} was charged."
     if state is State.WAITING:
@@ -214,6 +230,10 @@ def _measured(message: Message) -> str:
         return "An email is free."
     if message.channel == "mms":
         return "A picture message is one unit, whatever its text."
+    if message.channel == "fax":
+        return (
+            f"The fax is {message.segments} page{'s' if message.segments > 1 else ''}; pages that do not arrive are not charged."
+        )
     count = "1 segment" if message.segments == 1 else f"{message.segments} segments"
     if message.encoding != sms.Encoding.UCS2:
         return f"The text is {count} in {message.encoding}."

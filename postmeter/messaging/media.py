@@ -35,8 +35,9 @@ def kind_of(content: bytes) -> str:
 
 
 @scoped
-def keep(*, customer_id: int, files: Sequence[Media], actor: str, now: datetime) -> list[int]:
-    """Keep files; returns their ids in the same order. Raises BadInput for one that is empty or too big."""
+def keep(*, customer_id: int, files: Sequence[Media], actor: str, now: datetime, pages: int = 0) -> list[int]:
+    """Keep files; returns their ids in the same order. `pages`: how many are drawn in it, where it is to be faxed. Raises BadInput for
+    one that is too big."""
     for file in files:
         if len(file.content) > BYTES_AT_MOST:
             raise BadInput(
@@ -50,6 +51,7 @@ def keep(*, customer_id: int, files: Sequence[Media], actor: str, now: datetime)
             name_sealed=bodies.seal(customer_id, file.name),
             content_type=kind_of(file.content),
             size=len(file.content),
+            pages=pages,
             content_sealed=bodies.seal_bytes(customer_id, file.content),
             created_by=actor,
             created_at=now,
@@ -59,19 +61,21 @@ def keep(*, customer_id: int, files: Sequence[Media], actor: str, now: datetime)
     return ids
 
 
-def check(*, customer_id: int, on: Channel, media_ids: Sequence[int]) -> None:
-    """Raises BadInput for files that a message on this channel cannot carry, and where it needs one and has none."""
+def check(*, customer_id: int, on: Channel, media_ids: Sequence[int]) -> int:
+    """How many units the files are: the pages of a fax, else one. Raises BadInput for files that a message on this channel cannot
+    carry, and where it needs one and has none."""
     if not media_ids:
         if on.files and on.files.needed:
-            raise BadInput("There is no picture.", field="media", remedy="Add one, or send it as a text message.")
-        return
+            text, remedy = on.files.needed
+            raise BadInput(text, field="media", remedy=remedy)
+        return 1
     if on.files is None:
         raise BadInput("A text message carries no files.", field="media", remedy="Send it as a picture message or an email.")
-    _check_files(customer_id=customer_id, files=on.files, media_ids=media_ids)
+    return _check_files(customer_id=customer_id, files=on.files, media_ids=media_ids)
 
 
 @scoped
-def _check_files(*, customer_id: int, files: Files, media_ids: Sequence[int]) -> None:
+def _check_files(*, customer_id: int, files: Files, media_ids: Sequence[int]) -> int:
     rows = {row.id: row for row in Row.objects.filter(customer_id=customer_id, id__in=list(media_ids)).defer("content_sealed")}
     if len(rows) != len(media_ids):
         raise BadInput(
@@ -85,6 +89,7 @@ def _check_files(*, customer_id: int, files: Files, media_ids: Sequence[int]) ->
     wrong = [row.name for row in rows.values() if files.kinds and row.content_type not in files.kinds]
     if wrong:
         raise BadInput(f"{wrong[0]} is no picture that phones show.", field="media", remedy="Send JPEG, PNG or GIF pictures.")
+    return max(1, sum(row.pages for row in rows.values()))
 
 
 @scoped

@@ -136,6 +136,7 @@ class Media(CustomerRow):
     name_sealed = models.TextField(db_column="name")
     content_type = models.TextField()  # what its first bytes say, not what somebody called it
     size = models.IntegerField()
+    pages = models.SmallIntegerField(default=0, db_default=0)  # of what was drawn to be faxed
     content_sealed = models.BinaryField(db_column="content")
     created_by = models.TextField()
     created_at = models.DateTimeField()

@@ -20,7 +20,7 @@ async def sweep_all(*, settings: Mapping[str, Mapping[str, str]], now: datetime)
     moved = 0
     for customer_id in await sync_to_async(sweep.customers_with_open_messages)():
         moved += await sync_to_async(sweep.end_leases)(customer_id=customer_id, now=now)
-        lost = await sync_to_async(_next_to_ask)(customer_id)
+        lost = await sync_to_async(_next_to_ask)(customer_id, now)
         moved += await _ask(customer_id, lost, settings, now)
         moved += await sync_to_async(sweep.give_up)(customer_id=customer_id, asked=[message.id for message in lost], now=now)
         moved += await sync_to_async(sweep.settle_silent)(customer_id=customer_id, now=now)
@@ -29,9 +29,9 @@ async def sweep_all(*, settings: Mapping[str, Mapping[str, str]], now: datetime)
     return moved
 
 
-def _next_to_ask(customer_id: int) -> list[sweep.Lost]:
+def _next_to_ask(customer_id: int, now: datetime) -> list[sweep.Lost]:
     """The next unknown messages, and after the last of them the first again: none keeps the others from being asked about."""
-    found = sweep.lost(customer_id=customer_id, after=_asked_up_to.get(customer_id, 0), at_most=AT_ONCE)
+    found = sweep.lost(customer_id=customer_id, now=now, after=_asked_up_to.get(customer_id, 0), at_most=AT_ONCE)
     if len(found) == AT_ONCE:
         _asked_up_to[customer_id] = found[-1].id
     else:

@@ -18,6 +18,9 @@ from postmeter.simulator.paypal.door import PREFIX as PAYPAL
 from postmeter.simulator.paypal.door import PayPalDoor
 from postmeter.simulator.paypal.door import trouble as paypal_trouble
 from postmeter.simulator.settings import Settings
+from postmeter.simulator.sinch.door import PREFIX as SINCH
+from postmeter.simulator.sinch.door import SinchDoor
+from postmeter.simulator.sinch.door import trouble as sinch_trouble
 from postmeter.simulator.smpp.centre import Centre
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import trouble as stripe_trouble
@@ -39,6 +42,7 @@ def create_app(settings: Settings) -> App:
     gateway = StripeDoor(world)
     paypal = PayPalDoor(world)
     twilio = TwilioDoor(carrier)
+    sinch = SinchDoor(world)
     mailboxes = Mailboxes(world, port=settings.mail_port, to=settings.mail_to)
 
     @contextlib.asynccontextmanager
@@ -62,6 +66,8 @@ def create_app(settings: Settings) -> App:
             await null_carrier(scope, receive, send)
         elif path.startswith("/2010-04-01/"):
             await _serve(twilio, twilio_trouble, scope, receive, send)
+        elif path.startswith(SINCH):
+            await _serve(sinch, sinch_trouble, scope, receive, send)
         elif path.startswith((f"{PAYPAL}/v1/", f"{PAYPAL}/v2/", f"{PAYPAL}/v3/")):
             await _serve(paypal, paypal_trouble, scope, receive, send)
         elif path.startswith("/v1/"):

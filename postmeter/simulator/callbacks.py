@@ -53,6 +53,9 @@ def headers_for(callback: Callback, now: float) -> dict[str, str]:
     if callback.service == "twilio":
         signature = twilio_signature(callback.url, callback.body, callback.secret)
         return {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    if callback.service == "sinch":
+        token = base64.b64encode(callback.secret.encode()).decode()
+        return {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
     if callback.service == "paypal":
         return _paypal_headers(callback)
     return {

@@ -42,7 +42,7 @@ class Fault(StrEnum):
 
 
 ON_CALLBACKS = frozenset({Fault.DUPLICATE, Fault.REORDER, Fault.LOSE, Fault.DELAY, Fault.BAD_SIGNATURE, Fault.OLD_TIMESTAMP})
-SERVICES = frozenset({"twilio", "smpp", "stripe", "paypal"})
+SERVICES = frozenset({"twilio", "sinch", "smpp", "stripe", "paypal"})
 USUAL_SECONDS = {Fault.SLOW: 5.0, Fault.HIDDEN: 60.0, Fault.REORDER: 5.0, Fault.DELAY: 3 * 86400.0}
 
 
@@ -87,7 +87,7 @@ def rule_from(spec: dict[str, Any]) -> Rule:
     if unknown:
         raise BadInput(f"A rule has no {sorted(unknown)[0]!r}.", remedy=f"It has {', '.join(Rule.__slots__)}.")
     if spec.get("service") not in SERVICES:
-        raise BadInput("A rule needs a service.", field="service", remedy="Say twilio, smpp, stripe or paypal.")
+        raise BadInput("A rule needs a service.", field="service", remedy="Say twilio, sinch, smpp, stripe or paypal.")
     try:
         fault = Fault(spec.get("fault", ""))
     except ValueError:

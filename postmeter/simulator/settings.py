@@ -8,6 +8,10 @@ from pathlib import Path
 DEMO = {
     "SIMULATOR_TWILIO_ACCOUNT_SID": "AC00000000000000000000000000de3000",
     "SIMULATOR_TWILIO_AUTH_TOKEN": "demo_auth_token_of_the_simulator",
+    "SIMULATOR_SINCH_PROJECT_ID": "de30de30-0000-4000-8000-000000000000",
+    "SIMULATOR_SINCH_KEY_ID": "demo_key_of_the_simulator",
+    "SIMULATOR_SINCH_KEY_SECRET": "demo_key_secret_of_the_simulator",
+    "SIMULATOR_SINCH_CALLBACK_PASSWORD": "demo_callback_password_of_the_simulator",
     "SIMULATOR_STRIPE_SECRET_KEY": "sk_test_demo_of_the_simulator",
     "SIMULATOR_STRIPE_WEBHOOK_SECRET": "whsec_demo_of_the_simulator",
     "SIMULATOR_PAYPAL_CLIENT_ID": "demo_client_of_the_simulator",
@@ -26,6 +30,9 @@ class Credentials:
     """Demo values unless the environment says otherwise."""
 
     twilio_account_sid: str = field(default_factory=lambda: _told("SIMULATOR_TWILIO_ACCOUNT_SID"))
+    sinch_project_id: str = field(default_factory=lambda: _told("SIMULATOR_SINCH_PROJECT_ID"))
+    sinch_key_id: str = field(default_factory=lambda: _told("SIMULATOR_SINCH_KEY_ID"))
+    sinch_key_secret: str = field(default_factory=lambda: _told("SIMULATOR_SINCH_KEY_SECRET"))
     twilio_auth_token: str = field(default_factory=lambda: _told("SIMULATOR_TWILIO_AUTH_TOKEN"))
     stripe_secret_key: str = field(default_factory=lambda: _told("SIMULATOR_STRIPE_SECRET_KEY"))
     stripe_webhook_secret: str = field(default_factory=lambda: _told("SIMULATOR_STRIPE_WEBHOOK_SECRET"))

@@ -3,16 +3,19 @@
 import base64
 
 import pytest
+import typst
 from django.conf import settings
 
 from postmeter.db import scope
+from postmeter.db.public_ids import public_ids
 from postmeter.messaging import media
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations.dispatch import claim
+from postmeter.messaging.providers import Media
 from postmeter.rating import operations as rating
 from postmeter.rating.models import PriceList
 from tests.api.conftest import Caller
-from tests.cast import Clinic, at, number
+from tests.cast import Cast, Clinic, at, number
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 EMAIL = {"channel": "email", "to": "ann@patients.example", "subject": "Your visit", "text": "See you at ten."}
@@ -131,3 +134,64 @@ def test_whoever_stopped_texts_gets_no_pictures(api: Caller, harbour: Clinic) ->
     consent.opt_out(customer_id=harbour.id, channel="sms", address=number(8), source="reply", now=at(), actor="recipient")
     refused = api.post("/v1/messages", {"channel": "mms", "to": number(8), "text": "", "media": [upload(api)]})
     assert (refused.status_code, refused.json()["field"]) == (422, "to")
+
+
+def price_faxes(clinic: Clinic) -> None:
+    with scope.customer(clinic.id):
+        found = PriceList.objects.get(customer_id=clinic.id)
+        new = [rating.NewRate("fax", "out", "1", "US", 70_000, 0)]
+        rating.set_rates(price_list=found, new=new, valid_from=at(), now=at(), actor="operator")
+
+
+def test_a_fax_is_priced_by_its_pages_and_repeated_by_its_key(api: Caller, harbour: Clinic) -> None:  # S-040 A-07
+    price_faxes(harbour)
+    document = upload(api, typst.compile(b"#lorem(50)\n#pagebreak()\n#lorem(50)", format="pdf"), "referral.pdf")
+    asked = {"channel": "fax", "to": number(5), "text": "Dear Dr Weiß", "media": [document]}
+    sent = api.post("/v1/messages", asked, key="fax-1")
+    assert (sent.status_code, sent.json()["segments"], sent.json()["total"]) == (202, 3, "0.21"), sent.text
+    assert harbour.held == 210_000
+    again = api.post("/v1/messages", asked, key="fax-1")
+    assert (again.json()["id"], harbour.held) == (sent.json()["id"], 210_000)
+    [kept] = api.get(f"/v1/messages/{sent.json()['id']}").json()["media"]
+    assert kept != document  # the pages as they go
+    trail = api.get(f"/v1/messages/{sent.json()['id']}/trail").json()
+    assert "The fax is 3 pages; pages that do not arrive are not charged." in trail["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"media": []}, "media"),
+        ({"text": "x" * 2_501}, "text"),
+        ({"text": "\u0000"}, "text"),
+        ({"to": "+8816100000"}, "to"),
+        ({"subject": "Hello"}, "subject"),
+    ],
+)
+def test_faxes_that_cannot_go_say_why_and_hold_nothing(
+    api: Caller, harbour: Clinic, change: dict[str, object], field: str
+) -> None:
+    price_faxes(harbour)
+    document = upload(api, typst.compile(b"#lorem(5)", format="pdf"), "a.pdf")
+    refused = api.post("/v1/messages", {"channel": "fax", "to": number(5), "text": "", "media": [document]} | change)
+    assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
+    assert harbour.held == 0
+
+
+def test_a_file_that_is_no_document_is_refused_by_its_name(api: Caller, harbour: Clinic) -> None:
+    price_faxes(harbour)
+    for content, says in ((b"MZ program", "cannot be faxed"), (b"%PDF-1.7 broken", "damaged")):
+        file = upload(api, content, "letter.pdf")
+        refused = api.post("/v1/messages", {"channel": "fax", "to": number(5), "text": "", "media": [file]})
+        assert (refused.status_code, refused.json()["field"]) == (422, "media")
+        assert "letter.pdf" in refused.json()["detail"]
+        assert says in refused.json()["detail"]
+
+
+def test_a_file_that_is_not_there_or_somebody_elses_is_refused(api: Caller, harbour: Clinic, cast: Cast) -> None:
+    price_faxes(harbour)
+    other = cast.clinic()
+    [theirs] = media.keep(customer_id=other.id, files=[Media("a.pdf", "", b"%PDF-")], actor=other.actor, now=at())
+    asked = {"channel": "fax", "to": number(5), "text": "", "media": [public_ids().encode("ME", theirs)]}
+    refused = api.post("/v1/messages", asked)
+    assert (refused.status_code, refused.json()["field"]) == (422, "media"), refused.text

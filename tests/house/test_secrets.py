@@ -68,6 +68,9 @@ class TestTheProvidersSecrets:
     @pytest.fixture(autouse=True)
     def real_addresses(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(settings.TWILIO, "base_url", "https://api.twilio.example")
+        monkeypatch.setitem(settings.SINCH, "base_url", "https://api.sinch.example")
+        monkeypatch.setenv("POSTMETER_SINCH_KEY_SECRET", "a key of ours")
+        monkeypatch.setenv("POSTMETER_SINCH_CALLBACK_PASSWORD", "a password of ours")
         monkeypatch.setitem(settings.STRIPE, "base_url", "https://api.stripe.example")
         monkeypatch.setitem(settings.PAYPAL, "base_url", "https://api.paypal.example")
 
@@ -75,7 +78,7 @@ class TestTheProvidersSecrets:
     def test_an_empty_one_is_refused(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
         with pytest.raises(
-            SystemExit, match=rf"{name} is not set, and https://api\.(twilio|stripe|paypal)\.example is no simulator"
+            SystemExit, match=rf"{name} is not set, and https://api\.(twilio|sinch|stripe|paypal)\.example is no simulator"
         ):
             refuse_without()
 

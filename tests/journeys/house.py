@@ -64,6 +64,7 @@ class House:
             "name": settings.DATABASES["default"]["NAME"],
             "public": settings.PUBLIC_URL,
             "twilio": settings.TWILIO["base_url"],
+            "sinch": settings.SINCH["base_url"],
             "stripe": settings.STRIPE["base_url"],
             "paypal": settings.PAYPAL["base_url"],
             "mail": settings.MAIL["port"],
@@ -85,7 +86,7 @@ class House:
         connection.settings_dict.update(self._before["database"])
         settings.DATABASES["default"]["NAME"] = self._before["name"]
         settings.PUBLIC_URL, settings.MAIL["port"] = self._before["public"], self._before["mail"]
-        for name in ("twilio", "stripe", "paypal"):
+        for name in ("twilio", "sinch", "stripe", "paypal"):
             getattr(settings, name.upper())["base_url"] = self._before[name]
 
     def callbacks_come_at_once(self) -> None:

@@ -1,8 +1,8 @@
 """Everything that a carrier can do to a text: whatever it was, the text ends once, is sent at most once and is billed as it ended.
 
 The simulator's magic numbers and its fault switch make the trouble (F41 … F51) and our own clocks the rest (F55 … F60); each test
-sees that it struck, and compares our books with the simulator's log. F52 to F54 are faults of calls and faxes, which this release
-does not carry.
+sees that it struck, and compares our books with the simulator's log. F54 is in test_faxes.py; F52 and F53 are faults of calls, which
+this release does not carry.
 """
 
 import asyncio

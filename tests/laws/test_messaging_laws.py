@@ -213,7 +213,7 @@ class MessagingLaws(RuleBasedStateMachine):
     def time_passes_and_the_sweeper_comes(self, later: timedelta) -> None:
         self.now += later
         sweep.end_leases(customer_id=self.clinic.id, now=self.now)
-        asked = [message.id for message in sweep.lost(customer_id=self.clinic.id)]
+        asked = [message.id for message in sweep.lost(customer_id=self.clinic.id, now=self.now)]
         sweep.give_up(customer_id=self.clinic.id, asked=asked, now=self.now)
         sweep.settle_silent(customer_id=self.clinic.id, now=self.now)
         # Keys stay here: a key's life is told in tests/messaging.

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from postmeter.kit.phone import is_costly, looks_e164, normalize
 from postmeter.kit.refusals import BadInput
-from postmeter.messaging.channels import email, mms, sms
+from postmeter.messaging.channels import email, fax, mms, sms
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Which files a message may carry. `kinds`: of what sort; empty: any. `needed`: without one it is no message."""
+    """Which files a message may carry. `kinds`: of what sort; empty: any. `needed`: why it is no message without one, and the remedy."""
 
     count_at_most: int
     bytes_at_most: int
     kinds: frozenset[str] = frozenset()
-    needed: bool = False
+    needed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ def read_phone(given: str, region: str) -> str:
     return normalize(given, region, field="to")
 
 
+NO_PICTURE = ("There is no picture.", "Add one, or send it as a text message.")
+NO_PAGES = ("There are no pages to fax.", "Add a document, or a text for the cover sheet.")
 CHANNELS = {
     "sms": Channel("sms", "segment", "phone", sms.count, check_phone, read_phone),  # known exactly before it is sent
     # Carriers turn bigger ones away, and show these kinds on any phone. Who stops texts stops pictures.
@@ -75,8 +77,12 @@ CHANNELS = {
         mms.count,
         check_phone,
         read_phone,
-        files=Files(10, 5_000_000, frozenset({"image/jpeg", "image/png", "image/gif"}), needed=True),
+        files=Files(10, 5_000_000, frozenset({"image/jpeg", "image/png", "image/gif"}), NO_PICTURE),
         consent="sms",
+    ),
+    # The one file is the pages as they were drawn. Nobody is asked for consent (S-051), and who wants no more is in a list of its own.
+    "fax": Channel(
+        "fax", "page", "fax", fax.count, check_phone, read_phone, files=Files(1, 30_000_000, frozenset({"image/tiff"}), NO_PAGES)
     ),
     "email": Channel(
         "email", "message", "email", email.count, email.check, email.read, is_free=True, files=Files(20, 10_000_000)

@@ -113,8 +113,8 @@ def accept_list(submission: Submission, *, now: datetime) -> Accepted:
     """What `submit` does, for a caller that has opened a transaction and stands in `guarded` itself."""
     _decide_class(submission, now)
     who = _payer_of(submission, now)
-    media.check(customer_id=submission.customer_id, on=who.channel, media_ids=submission.media)
-    priced = submission.priced or price_list(who, submission.recipients, submission.bodies)
+    pages = media.check(customer_id=submission.customer_id, on=who.channel, media_ids=submission.media)
+    priced = submission.priced or price_list(who, submission.recipients, submission.bodies, pages)
     if submission.whole or not 0 < len(priced.problems) < len(submission.recipients):
         _refuse_problems(submission, priced)
     else:

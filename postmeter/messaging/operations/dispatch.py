@@ -43,6 +43,7 @@ class Claimed:
     media: tuple[Media, ...] = ()
     name: str = ""  # the customer's, and its address: an email says both
     postal_address: str = ""
+    time_zone: str = ""
 
 
 # A loose scan of the queue's index: as many probes as customers with work, however long their queues are.
@@ -116,6 +117,7 @@ def claim(*, customer_id: int, at_most: int, now: datetime, down: frozenset[str]
             files.get(id_, ()),
             customer.name,
             customer.address,
+            customer.time_zone,
         )
         for owner, id_, provider, sender, recipient, body, attempts, channel, kind in claimed
     ]

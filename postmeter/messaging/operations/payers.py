@@ -147,8 +147,9 @@ def forget() -> None:
     rating.forget()
 
 
-def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -> Priced:
-    """Measure and price each text. Pure and in memory: this is the part that a list of thousands spends most Python on."""
+def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str], pages: int = 1) -> Priced:
+    """Measure and price each text; one that is faxed is as many units as it has pages. Pure and in memory: this is the part that a list
+    of thousands spends most Python on."""
     priced = Priced([], [], [], [])
     find, count, check = payer.prices.table.find, payer.channel.count, payer.channel.check
     free = payer.channel.is_free
@@ -162,7 +163,7 @@ def price_list(payer: Payer, recipients: Sequence[str], bodies: Sequence[str]) -
             if measured is None:
                 lint.check(body)
                 found, n = count(body)
-                measured = known[body] = (str(found), n)
+                measured = known[body] = (str(found), n * pages)
             encoding, segments = measured
             if not free:
                 rate = find(recipient)

@@ -15,12 +15,13 @@ from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
 UNKNOWN_FOR = timedelta(hours=24)
+ENDS_WITHIN = timedelta(hours=1)  # a fax, with all calls that are made for it
 RECEIPT_WITHIN = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A message whose outcome is unknown: what the provider is asked about."""
+    """A message whose outcome, or whose end, is unknown: what the provider is asked about."""
 
     id: int
     provider: str
@@ -53,15 +54,17 @@ def end_leases(*, customer_id: int, now: datetime) -> int:
 
 
 @scoped
-def lost(*, customer_id: int, after: int = 0, at_most: int = 100) -> list[Lost]:
-    """Unknown messages after this id to ask the provider about, with its names of our other messages to the same number."""
+def lost(*, customer_id: int, now: datetime, after: int = 0, at_most: int = 100) -> list[Lost]:
+    """Unknown messages after this id to ask the provider about, with its names of our other messages to the same number; and faxes whose
+    end should have been told: only it says how many pages are to be paid for."""
     rows = calls.rows(
         """SELECT m.id, m.provider, m.sender, m.recipient, m.body,
                   ARRAY(SELECT o.provider_ref FROM messaging_message o WHERE o.customer_id = m.customer_id
                         AND o.recipient = m.recipient
                         AND o.provider_ref <> '' AND o.id <> m.id AND o.id >= m.id - (7 * 86400000::bigint << 21))
-           FROM messaging_message m WHERE m.customer_id = %s AND m.state = 'unknown' AND m.id > %s ORDER BY m.id LIMIT %s""",
-        [customer_id, after, at_most],
+           FROM messaging_message m WHERE m.customer_id = %s AND m.id > %s
+               AND (m.state = 'unknown' OR m.state = 'sent' AND m.channel = 'fax' AND m.changed_at < %s) ORDER BY m.id LIMIT %s""",
+        [customer_id, after, now - ENDS_WITHIN, at_most],
     )
     return [
         Lost(id_, provider, sender, recipient, bodies.unseal(customer_id, body), frozenset(refs))

@@ -40,6 +40,7 @@ class Outbound:
     name: str = ""  # whose message it is, and where they are: an email says both
     postal_address: str = ""
     kind: str = ""
+    time_zone: str = ""  # of who sends: a fax says when it went
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class HttpProvider(Protocol):
 
 
 PROVIDERS = {
+    "sinch": "postmeter.messaging.providers.sinch.Sinch",
     "twilio": "postmeter.messaging.providers.twilio.Twilio",
 }
 

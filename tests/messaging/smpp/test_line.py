@@ -112,7 +112,7 @@ def test_a_text_whose_answer_is_lost_is_found_by_its_receipts(
         until(lambda: look_up(harbour, message_id) is not None, "the receipt of nobody")
         found = look_up(harbour, message_id)
         assert found is not None
-    [lost] = sweep.lost(customer_id=harbour.id)
+    [lost] = sweep.lost(customer_id=harbour.id, now=timezone.now())
     told = {"smpp": {"host": "127.0.0.1"}}
     moved = asyncio.run(reconcile._ask(harbour.id, [lost], told, timezone.now()))
     assert (moved, the(harbour, message_id).state, the(harbour, message_id).provider_ref) == (1, "delivered", found)
