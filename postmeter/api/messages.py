@@ -286,7 +286,7 @@ async def _accept(call: Call[NewMessage, None]) -> tuple[Accepted, datetime]:
 
 def _accept_fax(submission: Submission, now: datetime) -> Accepted:
     """Its pages are counted before it is priced: they have to be drawn."""
-    drawn = fax.draw(
+    drawn = fax.draw_kept(
         customer_id=submission.customer_id, text=submission.bodies[0], media_ids=submission.media, actor=submission.actor, now=now
     )
     return submit(replace(submission, media=[drawn]), now=now)

@@ -145,6 +145,10 @@ class Media(CustomerRow):
     class Meta:
         db_table = "messaging_media"
 
+    @property
+    def page_numbers(self) -> range:
+        return range(1, self.pages + 1)
+
 
 class Attachment(models.Model):
     """That a message, going out or come in, carries a file."""

@@ -60,6 +60,7 @@ urlpatterns = [
     path("inbox/<TH:thread_id>/", inbox.thread, name="thread"),
     path("inbox/<TH:thread_id>/lines/", inbox.lines, name="thread-lines"),
     path("inbox/files/<ME:media_id>/", inbox.file, name="file"),
+    path("inbox/files/<ME:media_id>/pages/<int:page>/", inbox.fax_page, name="fax-page"),
     path("inbox/<TH:thread_id>/price/", inbox.preview, name="thread-preview"),
     path("agree/<str:token>", public.agree, name="agree"),
     path("stop/<str:token>", public.stop, name="stop"),

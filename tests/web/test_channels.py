@@ -1,6 +1,7 @@
 """Emails and picture messages on the pages, and the pages for those who are no members."""
 
 import pytest
+import typst
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -103,6 +104,62 @@ def test_a_picture_message_shows_its_price_and_its_picture(master: Client, clini
     page = master.post("/send/", form, follow=True)
     assert "0.025" in page.content.decode()
     assert 'alt="a.png"' in page.content.decode()
+
+
+def fax_form(**more: object) -> dict[str, object]:
+    document = typst.compile(b"#lorem(20)\n#pagebreak()\n#lorem(20)", format="pdf")
+    file = SimpleUploadedFile("letter.pdf", document)
+    return {"channel": "fax", "recipients": f"{number(4)}, {number(5)}", "text": "Dear Dr Weiß", "attached": file} | more
+
+
+def price_faxes(clinic: Clinic) -> None:
+    with scope.customer(clinic.id):
+        found = PriceList.objects.get(customer_id=clinic.id)
+        rates = [rating.NewRate("fax", "out", "1", "US", 70_000, 0)]
+        rating.set_rates(price_list=found, new=rates, valid_from=at(), now=at(), actor="operator")
+
+
+def test_a_fax_shows_its_pages_and_their_price_before_it_goes(master: Client, clinic: Clinic) -> None:  # S-040 A-07
+    price_faxes(clinic)
+    page = master.post("/send/", fax_form(), follow=True)
+    text = page.content.decode()
+    assert "$0.42" in text  # twice a cover sheet and two pages
+    assert text.count('class="sheet"') == 3
+    with scope.customer(clinic.id):
+        [row] = media.Row.objects.filter(customer_id=clinic.id)
+    place = f"/inbox/files/{public_ids().encode('ME', row.id)}/"
+    seen = master.get(f"{place}pages/3/")
+    assert (seen["Content-Type"], seen.content[:4]) == ("image/png", b"\x89PNG")
+    assert [master.get(f"{place}pages/{n}/").status_code for n in (0, 4)] == [404, 404]
+    kept = master.get(place)
+    assert kept.content.startswith(b"%PDF")
+    assert kept["Content-Disposition"] == 'attachment; filename="fax.pdf"'
+    sent = master.post(f"{page.redirect_chain[-1][0]}send/", follow=True)
+    assert sent.status_code == 200
+    rows = queries.messages(customer_id=clinic.id)
+    assert [(row.channel, row.segments, row.total_micros) for row in rows] == [("fax", 3, 210_000)] * 2
+    trail = master.get(f"/messages/{public_ids().encode('SM', rows[0].id)}/").content.decode()
+    assert "The fax is 3 pages" in trail
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"attached": SimpleUploadedFile("a.docx", b"PK\x03\x04")}, "a.docx cannot be faxed"),
+        ({"attached": SimpleUploadedFile("a.pdf", b"%PDF-1.4 broken")}, "a.pdf is damaged"),
+        ({"attached": "", "text": ""}, "There is nothing to fax"),
+        ({"text": "x" * 2_501}, "too long for a cover sheet"),
+    ],
+)
+def test_what_cannot_be_faxed_says_so_beside_its_field(
+    master: Client, clinic: Clinic, change: dict[str, object], said: str
+) -> None:
+    price_faxes(clinic)
+    page = master.post("/send/", fax_form(**change))
+    assert page.status_code == 422
+    assert said in page.content.decode()
+    with scope.customer(clinic.id):
+        assert not media.Row.objects.filter(customer_id=clinic.id).exists()
 
 
 def test_the_price_part_tells_who_gets_an_email_before_there_is_a_subject(master: Client) -> None:

@@ -14,19 +14,24 @@ from postmeter.messaging.operations.dispatch import Claimed
 from postmeter.messaging.providers import Media
 
 
-def draw(*, customer_id: int, text: str, media_ids: Sequence[int], actor: str, now: datetime) -> int:
-    """Draw a fax's pages, with the text on a cover sheet, and keep them; returns the id of the file that its messages carry.
+def draw(*, customer_id: int, text: str, files: Sequence[Media]) -> tuple[Media, int]:
+    """The pages of these files, and how many there are; the text is on a cover sheet before them.
 
     Takes seconds, and so stands outside of every transaction. Raises BadInput naming the file that cannot be drawn.
     """
     fax.count(text)
     with scope.customer(customer_id):
         customer = customers.customer(customer_id=customer_id)
-        files = [_file(customer_id, media_id) for media_id in media_ids]
     cover = faxes.Cover(customer.name, customer.sender, customer.address, text) if text.strip() else None
-    drawn = faxes.render([(file.name, file.content_type, file.content) for file in files], cover)
-    kept = Media("fax.tiff", faxes.RENDERED, drawn.tiff)
-    return media.keep(customer_id=customer_id, files=[kept], actor=actor, now=now, pages=drawn.count)[0]
+    drawn = faxes.render([(file.name, media.kind_of(file.content), file.content) for file in files], cover)
+    return Media("fax.tiff", faxes.RENDERED, drawn.tiff), drawn.count
+
+
+def draw_kept(*, customer_id: int, text: str, media_ids: Sequence[int], actor: str, now: datetime) -> int:
+    """The same for files that were uploaded before: returns the id of the file that is faxed."""
+    files = [_file(customer_id, media_id) for media_id in media_ids]
+    drawn, pages = draw(customer_id=customer_id, text=text, files=files)
+    return media.keep(customer_id=customer_id, files=[drawn], actor=actor, now=now, pages=pages)[0]
 
 
 def _file(customer_id: int, media_id: int) -> Media:

@@ -67,9 +67,9 @@ def make(
     if len(wanted) > LIST_AT_MOST:
         raise BadInput("This list is too long.", field="messages", remedy=f"Send at most {LIST_AT_MOST:,} at a time.")
     who = payer(customer_id=customer_id, mode=mode, actor=actor, now=now, channel=channel)
-    media.check(customer_id=customer_id, on=who.channel, media_ids=media_ids)
+    pages = media.check(customer_id=customer_id, on=who.channel, media_ids=media_ids)
     with scope.customer(customer_id):
-        items = list(_items(customer_id, who, wanted))
+        items = list(_items(customer_id, who, wanted, pages))
         good = [item for item in items if not item.excluded_code]
         quote = Quote(
             customer_id=customer_id,
@@ -188,7 +188,7 @@ def forget_old(*, customer_id: int, before: datetime) -> int:
     return removed
 
 
-def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[QuoteItem]:
+def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted], pages: int = 1) -> Iterable[QuoteItem]:
     numbers: list[str | Refusal] = []
     for one in wanted:
         try:
@@ -213,7 +213,7 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
             if isinstance(number, Refusal):
                 raise number
             item.recipient = number
-            _price(item, who, one.body)
+            _price(item, who, one.body, pages)
             if number in opted_out:
                 _exclude(item, "opted_out", "This recipient has opted out.")
             elif number in seen:
@@ -227,10 +227,10 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted]) -> Iterable[Q
         yield item
 
 
-def _price(item: QuoteItem, who: Payer, body: str) -> None:
+def _price(item: QuoteItem, who: Payer, body: str, pages: int) -> None:
     lint.check(body)
-    encoding, item.segments = who.channel.count(body)
-    item.body, item.encoding = body, str(encoding)
+    encoding, units = who.channel.count(body)
+    item.body, item.encoding, item.segments = body, str(encoding), units * pages
     if not who.channel.is_free:
         rate = who.prices.table.find(item.recipient)
         if rate is None:

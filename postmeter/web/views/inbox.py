@@ -17,8 +17,10 @@ from postmeter.customers import queries as customers
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.idempotency import digest
-from postmeter.kit.refusals import BadInput, Refusal
+from postmeter.kit.refusals import BadInput, NotFound, Refusal
 from postmeter.messaging import inbox, media
+from postmeter.messaging.faxes.pages import addressed
+from postmeter.messaging.faxes.pages import preview as page_of
 from postmeter.messaging.inbox import Conversation
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.messaging.operations.quote import Wanted
@@ -138,9 +140,26 @@ def file(request: MemberRequest, media_id: int) -> HttpResponse:
     """GET: a file that came in or went out. A picture may be shown; everything else is only ever downloaded, for a page of somebody
     else's must not run under our address."""
     found = media.content(customer_id=request.seat.customer_id, media_id=media_id)
+    if media.described(customer_id=request.seat.customer_id, media_id=media_id).pages:
+        return _answer(addressed(found.content, to=""), media.UNKNOWN, "fax.pdf")
     shown = found.content_type in media.PICTURES
-    answer = HttpResponse(found.content, content_type=found.content_type if shown else media.UNKNOWN)
-    answer["Content-Disposition"] = str(content_disposition_header(not shown, found.name))
+    return _answer(found.content, found.content_type if shown else media.UNKNOWN, found.name)
+
+
+@require_GET
+@member_page(permission=READ_MESSAGES)
+def fax_page(request: MemberRequest, media_id: int, page: int) -> HttpResponse:
+    """GET: a page of a fax as a picture."""
+    customer_id = request.seat.customer_id
+    if not 1 <= page <= media.described(customer_id=customer_id, media_id=media_id).pages:
+        raise NotFound("There is no such page.")
+    found = media.content(customer_id=customer_id, media_id=media_id)
+    return _answer(page_of(found.content, page), "image/png", f"page {page}.png")
+
+
+def _answer(content: bytes, content_type: str, name: str) -> HttpResponse:
+    answer = HttpResponse(content, content_type=content_type)
+    answer["Content-Disposition"] = str(content_disposition_header(content_type not in media.PICTURES, name))
     answer["Content-Security-Policy"] = "default-src 'none'; sandbox"
     answer["Cache-Control"] = "private, no-store"
     return answer

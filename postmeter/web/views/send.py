@@ -23,6 +23,7 @@ from postmeter.kit.refusals import BadInput, NotCovered, Refusal
 from postmeter.messaging import lint, media, night, queries
 from postmeter.messaging.channels import CHANNELS, email, sms
 from postmeter.messaging.models import Quote, QuoteItem
+from postmeter.messaging.operations import fax
 from postmeter.messaging.operations import quote as quotes
 from postmeter.messaging.operations.cancel import cancel_batch
 from postmeter.messaging.operations.quote import Wanted
@@ -42,6 +43,7 @@ WRITING, UPLOADING = ["Write", "Check", "Send"], ["File", "Columns", "Check", "S
 EXCLUDED_AT_ONCE, SAMPLES, FIRST_ROWS = 50, 3, 5
 WATCHED_FOR = timedelta(hours=1)  # how long a page keeps asking about a list whose receipts do not come
 
+WORDLESS = frozenset({"mms", "fax"})  # what may go without a text: a picture, and pages without a cover sheet
 _SEPARATORS = re.compile(r"[\n,;]")
 _FIELDS = {"to": "recipients", "messages": "recipients", "media": "attached", "file": "attached"}
 
@@ -70,7 +72,7 @@ class FilesField(forms.FileField):
 class ComposeForm(TextForm):
     channel = forms.ChoiceField(
         label="Send as",
-        choices=[("sms", "Text message"), ("mms", "Picture message"), ("email", "Email, free")],
+        choices=[("sms", "Text message"), ("mms", "Picture message"), ("fax", "Fax"), ("email", "Email, free")],
         widget=forms.RadioSelect,
         initial="sms",
     )
@@ -81,14 +83,16 @@ class ComposeForm(TextForm):
     )
     subject = forms.CharField(required=False, max_length=email.SUBJECT_AT_MOST, label="Subject")
     attached = FilesField(
-        required=False, label="Files", help_text="Pictures for a picture message; any files for an email. 5 MB together."
+        required=False,
+        label="Files",
+        help_text="Pictures for a picture message, PDF or pictures for a fax, any files for an email. 5 MB together.",
     )
     field_order = ("channel", "recipients", "subject", "text", "attached")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["channel"].required = False  # a form that does not say is one for texts
-        self.fields["text"].required = self.chosen != "mms"
+        self.fields["text"].required = self.chosen not in WORDLESS
 
     @property
     def chosen(self) -> str:
@@ -152,15 +156,14 @@ def _quote_typed(request: MemberRequest, form: ComposeForm, told: "Preview") -> 
         raise BadInput(f"{told.excluded[0].excluded_text}", field="to")
     wanted, now = [Wanted(number, form.content()) for number in form.numbers()], timezone.now()
     files = [Media(file.name or "file", "", file.read()) for file in form.cleaned_data["attached"]]
-    with scope.customer(request.seat.customer_id):
-        kept = media.keep(customer_id=request.seat.customer_id, files=files, actor=request.actor, now=now)
+    customer_id, pages = request.seat.customer_id, 0
+    if form.chosen == "fax":
+        drawn, pages = fax.draw(customer_id=customer_id, text=form.body(), files=files)
+        files = [drawn]
+    with scope.customer(customer_id):
+        kept = media.keep(customer_id=customer_id, files=files, actor=request.actor, now=now, pages=pages)
         return quotes.make(
-            customer_id=request.seat.customer_id,
-            wanted=wanted,
-            actor=request.actor,
-            now=now,
-            channel=form.chosen,
-            media_ids=kept,
+            customer_id=customer_id, wanted=wanted, actor=request.actor, now=now, channel=form.chosen, media_ids=kept
         )
 
 
@@ -216,7 +219,7 @@ class Preview:
 
 def preview_of(request: MemberRequest, wanted: Sequence[Wanted], text: str, channel: str = "sms") -> Preview:
     """Measures the text, and prices it for everybody. An empty text is no problem yet. Only a text message has segments."""
-    if not text.strip() and channel != "mms":
+    if not text.strip() and channel not in WORDLESS:
         return Preview(None, None, (), ())
     try:
         lint.check(text)
