@@ -81,6 +81,12 @@ def _check_files(*, customer_id: int, files: Files, media_ids: Sequence[int]) ->
         raise BadInput(
             "One of the files is not there, or is named twice.", field="media", remedy="Upload it, and use its id once."
         )
+    if files.drawn and not all(row.pages for row in rows.values()):
+        raise BadInput(
+            "Files are not fax pages yet.",
+            field="media",
+            remedy="Send them one fax at a time, which draws them; or to many on the page for sending.",
+        )
     if len(rows) > files.count_at_most:
         raise BadInput("There are too many files.", field="media", remedy=f"Send at most {files.count_at_most}.")
     if sum(row.size for row in rows.values()) > files.bytes_at_most:

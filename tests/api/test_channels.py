@@ -195,3 +195,15 @@ def test_a_file_that_is_not_there_or_somebody_elses_is_refused(api: Caller, harb
     asked = {"channel": "fax", "to": number(5), "text": "", "media": [public_ids().encode("ME", theirs)]}
     refused = api.post("/v1/messages", asked)
     assert (refused.status_code, refused.json()["field"]) == (422, "media"), refused.text
+
+
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/quotes"])
+@pytest.mark.parametrize("content", [b"II*\x00 three pages", b"%PDF-1.7"])
+def test_pages_that_nobody_counted_are_never_faxed(api: Caller, harbour: Clinic, path: str, content: bytes) -> None:
+    price_faxes(harbour)
+    file = upload(api, content, "pages.tif")
+    asked = {"channel": "fax", "messages": [{"to": number(5), "text": ""}], "media": [file]}
+    refused = api.post(path, asked)
+    assert (refused.status_code, refused.json()["field"]) == (422, "media"), refused.text
+    assert "not fax pages yet" in refused.json()["detail"]
+    assert harbour.held == 0

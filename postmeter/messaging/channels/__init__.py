@@ -20,6 +20,7 @@ class Files:
     bytes_at_most: int
     kinds: frozenset[str] = frozenset()
     needed: tuple[str, str] | None = None
+    drawn: bool = False  # only what we have drawn as pages, and counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ CHANNELS = {
     ),
     # The one file is the pages as they were drawn. Nobody is asked for consent (S-051), and who wants no more is in a list of its own.
     "fax": Channel(
-        "fax", "page", "fax", fax.count, check_phone, read_phone, files=Files(1, 30_000_000, frozenset({"image/tiff"}), NO_PAGES)
+        "fax", "page", "fax", fax.count, check_phone, read_phone, files=Files(1, 30_000_000, needed=NO_PAGES, drawn=True)
     ),
     "email": Channel(
         "email", "message", "email", email.count, email.check, email.read, is_free=True, files=Files(20, 10_000_000)
