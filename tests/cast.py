@@ -19,6 +19,7 @@ from postmeter.guard.models import EVERYWHERE
 from postmeter.kit.money import MICROS
 from postmeter.ledger import operations as ledger
 from postmeter.rating import operations as rating
+from postmeter.rating.models import PriceList
 from postmeter.rating.packs import Tier
 from postmeter.wallets import operations as wallets
 from postmeter.wallets import queries as wallet_queries
@@ -171,6 +172,14 @@ class Cast:
             password=PASSWORD,
         )
         return next(seat for seat in customer_queries.members(customer_id=clinic.id) if seat.email == email)
+
+
+def set_price(clinic: Clinic, channel: str, price: int, fee: int = 0, *, direction: str = "out") -> None:
+    """One more price in this clinic's list, to +1 from now on; micro-units."""
+    with scope.customer(clinic.id):
+        found = PriceList.objects.get(customer_id=clinic.id)
+        new = [rating.NewRate(channel, direction, "1", "US", price, fee)]
+        rating.set_rates(price_list=found, new=new, valid_from=at(), now=at(), actor="operator")
 
 
 def at() -> datetime:

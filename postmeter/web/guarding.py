@@ -157,3 +157,7 @@ class LiftForm(forms.Form):
         required=False,
         help_text="Otherwise they stay paused until somebody starts them again.",
     )
+
+    def chosen(self) -> dict[str, bool]:
+        """As `stops.lift` takes it."""
+        return {"top_ups_go_on": self.cleaned_data["top_ups"], "take_back": self.cleaned_data["waiting"] == "take_back"}

@@ -12,10 +12,8 @@ from postmeter.messaging import media
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations.dispatch import claim
 from postmeter.messaging.providers import Media
-from postmeter.rating import operations as rating
-from postmeter.rating.models import PriceList
 from tests.api.conftest import Caller
-from tests.cast import Cast, Clinic, at, number
+from tests.cast import Cast, Clinic, at, number, set_price
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 EMAIL = {"channel": "email", "to": "ann@patients.example", "subject": "Your visit", "text": "See you at ten."}
@@ -25,13 +23,6 @@ def upload(api: Caller, content: bytes = PNG, name: str = "map.png") -> str:
     made = api.post("/v1/media", {"name": name, "content": base64.b64encode(content).decode()})
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
-
-
-def price_pictures(clinic: Clinic) -> None:
-    with scope.customer(clinic.id):
-        found = PriceList.objects.get(customer_id=clinic.id)
-        new = [rating.NewRate("mms", "out", "1", "US", 20_000, 5_000)]
-        rating.set_rates(price_list=found, new=new, valid_from=at(), now=at(), actor="operator")
 
 
 def test_an_email_is_accepted_free_and_shown_with_its_subject(api: Caller, harbour: Clinic) -> None:  # S-043 S-045
@@ -76,7 +67,7 @@ def test_what_is_no_email_is_refused_and_the_field_named(api: Caller, change: di
 
 
 def test_a_picture_message_costs_one_unit_and_its_fee_whatever_its_text(api: Caller, harbour: Clinic) -> None:
-    price_pictures(harbour)
+    set_price(harbour, "mms", 20_000, 5_000)
     picture = upload(api)
     sent = api.post("/v1/messages", {"channel": "mms", "to": number(7), "text": "x" * 900, "media": [picture]})
     assert (sent.status_code, sent.json()["price"], sent.json()["fee"]) == (202, "0.02", "0.005")
@@ -104,7 +95,7 @@ def test_a_list_of_emails_carries_one_file_kept_once(api: Caller, harbour: Clini
 
 
 def test_anothers_file_and_what_is_no_picture_are_refused(api: Caller, harbour: Clinic, rival: Clinic) -> None:  # I24
-    price_pictures(harbour)
+    set_price(harbour, "mms", 20_000, 5_000)
     with scope.customer(rival.id):
         [theirs] = media.keep(customer_id=rival.id, files=[media.Media("a.png", "", PNG)], actor="x", now=at())
     from postmeter.db.public_ids import public_ids
@@ -130,21 +121,14 @@ def test_a_file_that_cannot_be_kept_is_refused(api: Caller, body: dict[str, str]
 def test_whoever_stopped_texts_gets_no_pictures(api: Caller, harbour: Clinic) -> None:
     from postmeter.consent import operations as consent
 
-    price_pictures(harbour)
+    set_price(harbour, "mms", 20_000, 5_000)
     consent.opt_out(customer_id=harbour.id, channel="sms", address=number(8), source="reply", now=at(), actor="recipient")
     refused = api.post("/v1/messages", {"channel": "mms", "to": number(8), "text": "", "media": [upload(api)]})
     assert (refused.status_code, refused.json()["field"]) == (422, "to")
 
 
-def price_faxes(clinic: Clinic) -> None:
-    with scope.customer(clinic.id):
-        found = PriceList.objects.get(customer_id=clinic.id)
-        new = [rating.NewRate("fax", "out", "1", "US", 70_000, 0)]
-        rating.set_rates(price_list=found, new=new, valid_from=at(), now=at(), actor="operator")
-
-
 def test_a_fax_is_priced_by_its_pages_and_repeated_by_its_key(api: Caller, harbour: Clinic) -> None:  # S-040 A-07
-    price_faxes(harbour)
+    set_price(harbour, "fax", 70_000)
     document = upload(api, typst.compile(b"#lorem(50)\n#pagebreak()\n#lorem(50)", format="pdf"), "referral.pdf")
     asked = {"channel": "fax", "to": number(5), "text": "Dear Dr Weiß", "media": [document]}
     sent = api.post("/v1/messages", asked, key="fax-1")
@@ -171,7 +155,7 @@ def test_a_fax_is_priced_by_its_pages_and_repeated_by_its_key(api: Caller, harbo
 def test_faxes_that_cannot_go_say_why_and_hold_nothing(
     api: Caller, harbour: Clinic, change: dict[str, object], field: str
 ) -> None:
-    price_faxes(harbour)
+    set_price(harbour, "fax", 70_000)
     document = upload(api, typst.compile(b"#lorem(5)", format="pdf"), "a.pdf")
     refused = api.post("/v1/messages", {"channel": "fax", "to": number(5), "text": "", "media": [document]} | change)
     assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
@@ -179,7 +163,7 @@ def test_faxes_that_cannot_go_say_why_and_hold_nothing(
 
 
 def test_a_file_that_is_no_document_is_refused_by_its_name(api: Caller, harbour: Clinic) -> None:
-    price_faxes(harbour)
+    set_price(harbour, "fax", 70_000)
     for content, says in ((b"MZ program", "cannot be faxed"), (b"%PDF-1.7 broken", "damaged")):
         file = upload(api, content, "letter.pdf")
         refused = api.post("/v1/messages", {"channel": "fax", "to": number(5), "text": "", "media": [file]})
@@ -189,7 +173,7 @@ def test_a_file_that_is_no_document_is_refused_by_its_name(api: Caller, harbour:
 
 
 def test_a_file_that_is_not_there_or_somebody_elses_is_refused(api: Caller, harbour: Clinic, cast: Cast) -> None:
-    price_faxes(harbour)
+    set_price(harbour, "fax", 70_000)
     other = cast.clinic()
     [theirs] = media.keep(customer_id=other.id, files=[Media("a.pdf", "", b"%PDF-")], actor=other.actor, now=at())
     asked = {"channel": "fax", "to": number(5), "text": "", "media": [public_ids().encode("ME", theirs)]}
@@ -200,7 +184,7 @@ def test_a_file_that_is_not_there_or_somebody_elses_is_refused(api: Caller, harb
 @pytest.mark.parametrize("path", ["/v1/batches", "/v1/quotes"])
 @pytest.mark.parametrize("content", [b"II*\x00 three pages", b"%PDF-1.7"])
 def test_pages_that_nobody_counted_are_never_faxed(api: Caller, harbour: Clinic, path: str, content: bytes) -> None:
-    price_faxes(harbour)
+    set_price(harbour, "fax", 70_000)
     file = upload(api, content, "pages.tif")
     asked = {"channel": "fax", "messages": [{"to": number(5), "text": ""}], "media": [file]}
     refused = api.post(path, asked)

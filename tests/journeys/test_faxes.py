@@ -17,9 +17,7 @@ from postmeter.messaging.models import Message
 from postmeter.messaging.operations import fax
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.messaging.providers import Media
-from postmeter.rating import operations as rating
-from postmeter.rating.models import PriceList
-from tests.cast import Clinic, at
+from tests.cast import Clinic, set_price
 from tests.journeys.house import House
 from tests.journeys.test_first_journey import dispatch_all
 from tests.stage import until
@@ -30,10 +28,7 @@ PAGES = 4  # three of the document, and the cover sheet
 
 @pytest.fixture(autouse=True)
 def prices(harbour: Clinic) -> None:
-    with scope.customer(harbour.id):
-        found = PriceList.objects.get(customer_id=harbour.id)
-        new = [rating.NewRate("fax", "out", "1", "US", PAGE, 0)]
-        rating.set_rates(price_list=found, new=new, valid_from=at(), now=at(), actor="operator")
+    set_price(harbour, "fax", PAGE)
 
 
 def drawn(clinic: Clinic, text: str = "Dear Dr Weiß") -> int:

@@ -11,9 +11,7 @@ from postmeter.db.public_ids import public_ids
 from postmeter.messaging import inbox, mailroom, media, queries
 from postmeter.messaging.addresses import media_url, unsubscribe_url, way_back
 from postmeter.messaging.operations.accept import Submission, submit
-from postmeter.rating import operations as rating
-from postmeter.rating.models import PriceList
-from tests.cast import Cast, Clinic, at, number
+from tests.cast import Cast, Clinic, at, number, set_price
 from tests.messaging.test_mail import letter
 from tests.web.conftest import SignedIn
 
@@ -29,13 +27,6 @@ def clinic(cast: Cast) -> Clinic:
 @pytest.fixture
 def master(clinic: Clinic, signed_in: SignedIn) -> Client:
     return signed_in(clinic.master)
-
-
-def price_pictures(clinic: Clinic) -> None:
-    with scope.customer(clinic.id):
-        found = PriceList.objects.get(customer_id=clinic.id)
-        new = [rating.NewRate("mms", "out", "1", "US", 20_000, 5_000)]
-        rating.set_rates(price_list=found, new=new, valid_from=at(), now=at(), actor="operator")
 
 
 def an_email(clinic: Clinic) -> int:
@@ -89,7 +80,7 @@ def test_an_email_is_written_checked_and_sent_free_of_charge(master: Client, cli
 def test_what_is_wrong_stands_beside_its_field_and_nothing_is_kept(
     master: Client, clinic: Clinic, change: dict[str, object], said: str
 ) -> None:
-    price_pictures(clinic)
+    set_price(clinic, "mms", 20_000, 5_000)
     form = {"channel": "email", "recipients": ANN, "subject": "Hi", "text": "Hello"} | change
     page = master.post("/send/", form)
     assert page.status_code == 422
@@ -99,7 +90,7 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_kept(
 
 
 def test_a_picture_message_shows_its_price_and_its_picture(master: Client, clinic: Clinic) -> None:
-    price_pictures(clinic)
+    set_price(clinic, "mms", 20_000, 5_000)
     form = {"channel": "mms", "recipients": number(4), "text": "", "attached": SimpleUploadedFile("a.png", PNG)}
     page = master.post("/send/", form, follow=True)
     assert "0.025" in page.content.decode()
@@ -112,15 +103,8 @@ def fax_form(**more: object) -> dict[str, object]:
     return {"channel": "fax", "recipients": f"{number(4)}, {number(5)}", "text": "Dear Dr Weiß", "attached": file} | more
 
 
-def price_faxes(clinic: Clinic) -> None:
-    with scope.customer(clinic.id):
-        found = PriceList.objects.get(customer_id=clinic.id)
-        rates = [rating.NewRate("fax", "out", "1", "US", 70_000, 0)]
-        rating.set_rates(price_list=found, new=rates, valid_from=at(), now=at(), actor="operator")
-
-
 def test_a_fax_shows_its_pages_and_their_price_before_it_goes(master: Client, clinic: Clinic) -> None:  # S-040 A-07
-    price_faxes(clinic)
+    set_price(clinic, "fax", 70_000)
     page = master.post("/send/", fax_form(), follow=True)
     text = page.content.decode()
     assert "$0.42" in text  # twice a cover sheet and two pages
@@ -154,7 +138,7 @@ def test_a_fax_shows_its_pages_and_their_price_before_it_goes(master: Client, cl
 def test_what_cannot_be_faxed_says_so_beside_its_field(
     master: Client, clinic: Clinic, change: dict[str, object], said: str
 ) -> None:
-    price_faxes(clinic)
+    set_price(clinic, "fax", 70_000)
     page = master.post("/send/", fax_form(**change))
     assert page.status_code == 422
     assert said in page.content.decode()

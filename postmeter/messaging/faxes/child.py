@@ -100,13 +100,13 @@ def from_pdf(content: bytes, name: str, *, margin: int = MARGIN) -> Iterator[Ima
         page.close()
 
 
-def from_picture(content: bytes, name: str, *, margin: int = MARGIN) -> Iterator[Image.Image]:
+def from_picture(content: bytes, name: str) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "GIF", "TIFF")) as picture:
             frames = ImageSequence.Iterator(picture) if picture.format == "TIFF" else [picture]
             for frame in frames:
                 resolution = frame.info.get("dpi", (1, 1))
-                yield on_page(grey(ImageOps.exif_transpose(frame)), margin, float(resolution[0]) / float(resolution[1] or 1))
+                yield on_page(grey(ImageOps.exif_transpose(frame)), MARGIN, float(resolution[0]) / float(resolution[1] or 1))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused(f"{name} has too many dots.", "Make the picture smaller.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, ZeroDivisionError):

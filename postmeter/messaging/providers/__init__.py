@@ -4,6 +4,8 @@ A provider builds the request, reads the reply, verifies a callback and reads it
 connections, time limits and the difference between *never left* (a retry is safe) and *no answer* (unknown).
 """
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -55,6 +57,10 @@ class Request:
 class Reply:
     status: int
     body: bytes
+
+    @property
+    def said(self) -> dict[str, object]:
+        return read_json(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,20 @@ class HttpProvider(Protocol):
     def verify(self, callback: Callback) -> None: ...
     def facts(self, callback: Callback) -> Sequence[Receipt | Received]: ...
     def file(self, url: str) -> Request: ...
+
+
+def read_json(body: bytes) -> dict[str, object]:
+    """What a provider said in JSON; nothing, where that cannot be read."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def basic(user: str, password: str) -> str:
+    """The header that says who we are (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 PROVIDERS = {

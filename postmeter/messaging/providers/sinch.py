@@ -19,6 +19,8 @@ from postmeter.messaging.providers import (
     Request,
     TryLater,
     Unknown,
+    basic,
+    read_json,
 )
 from postmeter.messaging.states import State
 
@@ -43,7 +45,7 @@ class Sinch:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._faxes = f"{settings['base_url'].rstrip('/')}/v3/projects/{settings['project_id']}/faxes"
         self._headers = {
-            "Authorization": _basic(settings["key_id"], settings["key_secret"]),
+            "Authorization": basic(settings["key_id"], settings["key_secret"]),
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
@@ -66,7 +68,7 @@ class Sinch:
         return Request("POST", self._faxes, self._headers, json.dumps(asked).encode())
 
     def outcome(self, reply: Reply) -> Outcome:
-        answer = _json(reply.body)
+        answer = reply.said
         if reply.status in (200, 201) and answer.get("id"):
             return Accepted(str(answer["id"]), answer)
         if reply.status in (401, 402, 403, 404, 429):
@@ -82,7 +84,7 @@ class Sinch:
 
     def found(self, message: Outbound, reply: Reply, taken: frozenset[str]) -> Receipt | None:
         """The fax that bears our label; none other can be it."""
-        faxes = _json(reply.body).get("faxes")
+        faxes = reply.said.get("faxes")
         for fax in faxes if isinstance(faxes, list) else []:
             labels = fax.get("labels") if isinstance(fax, dict) else None
             if isinstance(labels, dict) and labels.get(LABEL) == str(message.id):
@@ -92,11 +94,11 @@ class Sinch:
     def verify(self, callback: Callback) -> None:
         """Sinch signs nothing; it says the password that stood in the address. Raises Forged."""
         said = next((value for name, value in callback.headers.items() if name.lower() == "authorization"), "")
-        if not hmac.compare_digest(said.encode(), _basic(USER, self._password).encode()):
+        if not hmac.compare_digest(said.encode(), basic(USER, self._password).encode()):
             raise Forged
 
     def facts(self, callback: Callback) -> Sequence[Receipt | Received]:
-        said = _json(callback.body)
+        said = read_json(callback.body)
         fax = said.get("fax")
         if said.get("event") != "FAX_COMPLETED" or not isinstance(fax, dict):
             return []
@@ -132,15 +134,3 @@ def _receipt(fax: Mapping[str, object]) -> Receipt | None:
         if fax.get(name)
     }
     return Receipt(state, str(fax.get("id", "")), status.lower(), code, kept, billable=False, units=units)
-
-
-def _basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def _json(body: bytes) -> dict[str, object]:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}

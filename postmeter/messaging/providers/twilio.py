@@ -1,7 +1,5 @@
 """Twilio's Messages API, version 2010-04-01."""
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
@@ -21,6 +19,7 @@ from postmeter.messaging.providers import (
     Request,
     TryLater,
     Unknown,
+    basic,
 )
 from postmeter.messaging.states import State
 
@@ -52,9 +51,8 @@ class Twilio:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._base = settings["base_url"].rstrip("/")
         self._messages = f"{self._base}/2010-04-01/Accounts/{settings['account_sid']}/Messages.json"
-        token = base64.b64encode(f"{settings['account_sid']}:{settings['auth_token']}".encode()).decode()
         self._headers = {
-            "Authorization": f"Basic {token}",
+            "Authorization": basic(settings["account_sid"], settings["auth_token"]),
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
@@ -70,7 +68,7 @@ class Twilio:
         return Request("POST", self._messages, self._headers, URL.build(query=form).raw_query_string.encode())
 
     def outcome(self, reply: Reply) -> Outcome:
-        answer = _json(reply.body)
+        answer = reply.said
         if reply.status == 429:
             return TryLater("Twilio asks us to slow down.")
         if reply.status in (200, 201) and answer.get("sid"):
@@ -90,7 +88,7 @@ class Twilio:
 
     def found(self, message: Outbound, reply: Reply, taken: frozenset[str]) -> Receipt | None:
         """The first of Twilio's messages that is this one, leaving out those that we know as another's."""
-        for row in _rows(_json(reply.body).get("messages")):
+        for row in _rows(reply.said.get("messages")):
             same = row.get("to") == message.recipient and row.get("from") == message.sender and row.get("body") == message.body
             if same and str(row.get("sid")) not in taken:
                 return self._receipt(str(row.get("status")), str(row.get("sid")), str(row.get("error_code") or ""), row)
@@ -131,14 +129,6 @@ class Twilio:
         if state is None:
             return None
         return Receipt(state, ref, status, error_code, kept, status in BILLABLE, opted_out=error_code == OPTED_OUT)
-
-
-def _json(body: bytes) -> dict[str, object]:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _rows(found: object) -> list[dict[str, object]]:

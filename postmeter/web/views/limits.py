@@ -86,13 +86,7 @@ def lift(request: MemberRequest) -> HttpResponse:
         raise NotFound("Sending is not stopped.")
     form = LiftForm(request.POST or None)
     if form.is_valid():
-        stops.lift(
-            customer_id=customer_id,
-            top_ups_go_on=form.cleaned_data["top_ups"],
-            take_back=form.cleaned_data["waiting"] == "take_back",
-            actor=request.actor,
-            now=timezone.now(),
-        )
+        stops.lift(customer_id=customer_id, **form.chosen(), actor=request.actor, now=timezone.now())
         messages.success(request, "Sending goes on.")
         return redirect("limits")
     return render(request, "web/limits_lift.html", {"form": form, "told": told(stop)}, status=422 if form.is_bound else 200)

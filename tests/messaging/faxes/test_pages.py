@@ -8,7 +8,7 @@ import pytest
 import typst
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from postmeter.kit.refusals import BadInput
 from postmeter.messaging import faxes
@@ -117,6 +117,18 @@ def test_what_lies_on_its_side_is_turned_upright() -> None:
     [wide] = frames(fax(picture("PNG", (2_000, 500)), "image/png").tiff)
     [high] = frames(fax(picture("PNG", (500, 2_000)), "image/png").tiff)
     assert (wide.getbbox(), high.getbbox()) == (high.getbbox(), wide.getbbox())
+
+
+def test_a_picture_whose_dots_are_not_square_keeps_its_shape() -> None:
+    """As fax machines save them: twice as many dots across an inch as down it."""
+
+    def outline(size: tuple[int, int], dots: tuple[int, int]) -> tuple[int, int, int, int] | None:
+        made = io.BytesIO()
+        Image.new("L", size, 0).save(made, format="TIFF", dpi=dots)
+        [page] = frames(fax(made.getvalue(), "image/tiff").tiff)
+        return ImageOps.invert(page.convert("L")).getbbox()
+
+    assert outline((400, 200), (200, 100)) == outline((400, 400), (100, 100)) != outline((400, 200), (100, 100))
 
 
 def test_a_photograph_is_dots_and_a_text_is_not() -> None:
