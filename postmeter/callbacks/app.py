@@ -15,8 +15,18 @@ from postmeter.db.public_ids import public_ids
 from postmeter.kit.crash import crash_point
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging import inbound
+from postmeter.messaging.operations import calling
 from postmeter.messaging.operations.record import Fact
-from postmeter.messaging.providers import Callback, Forged, Receipt, Received, provider
+from postmeter.messaging.providers import (
+    Callback,
+    Forged,
+    Heard,
+    Receipt,
+    Received,
+    Speech,
+    call_provider,
+    provider,
+)
 from postmeter.payments import operations as payments
 from postmeter.payments.gateways import GATEWAYS, GatewayDown, Outcome, Reversal, SetupDone
 from postmeter.payments.gateways import Forged as ForgedEvent
@@ -44,6 +54,24 @@ async def message_receipt(name: str, customer: str, message: str, request: Reque
         await _collector.record(customer_id, facts)
         crash_point("callbacks.receipt_written")
     return Response(None, status_code=204)
+
+
+@post("/callbacks/{name:str}/{customer:str}/{message:str}/call", status_code=200)
+async def call_asks(name: str, customer: str, message: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Somebody answered a call, pressed a key, or was put through: the provider asks what to say now."""
+    callback = await _callback(request)
+    try:
+        adapter = call_provider(name, settings.PROVIDERS[name])
+        adapter.verify(callback)
+        customer_id, message_id = public_ids().decode("CU", customer), public_ids().decode("SM", message)
+        heard = adapter.heard(callback)
+        speech = await sync_to_async(_instruct, thread_sensitive=False)(customer_id, message_id, heard, timezone.now())
+    except (KeyError, Refusal):
+        return Response(b"", status_code=404)
+    except Forged:
+        return Response(b"", status_code=403)
+    crash_point("callbacks.call_answered")
+    return Response(adapter.speak(speech), status_code=200, media_type="text/xml")
 
 
 @post("/callbacks/{name:str}/inbound", status_code=200)
@@ -81,6 +109,11 @@ async def gateway_event(request: Request[Any, Any, Any]) -> Response[str]:
     return Response("ok", status_code=200)
 
 
+def _instruct(customer_id: int, message_id: int, heard: Heard, now: datetime) -> Speech:
+    close_old_connections()
+    return calling.instruct(customer_id=customer_id, message_id=message_id, heard=heard, now=now)
+
+
 def _receive(name: str, received: list[Received], now: datetime) -> None:
     close_old_connections()
     for word in received:
@@ -111,4 +144,4 @@ async def _callback(request: Request[Any, Any, Any]) -> Callback:
 
 
 def create_app() -> Litestar:
-    return Litestar([message_receipt, message_received, gateway_event], openapi_config=None)
+    return Litestar([message_receipt, call_asks, message_received, gateway_event], openapi_config=None)

@@ -32,6 +32,8 @@ REACTIONS = {
     "breaker.opened": [topups.tell_of_breaker],
     "bill.issued": [notifications.tell_of_bill, webhooks.fan_out],
     "bill.settled": [terms.follow_bills],
+    "call.answered": [],
+    "calls.set": [],
     "change_request.approved": [notifications.tell_of_terms],
     "change_request.asked": [],
     "change_request.declined": [notifications.tell_of_terms],

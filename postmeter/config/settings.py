@@ -289,6 +289,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "sms": ("smpp", "twilio") if SMPP["host"] else ("twilio",),
     "mms": ("twilio",),
     "fax": ("sinch",),
+    "voice": ("twilio",),
     "email": ("smtp",),
 }
 for _route in filter(None, os.environ.get("POSTMETER_ROUTES", "").split(";")):

@@ -28,7 +28,7 @@ from postmeter.config.secrets import refuse_without  # noqa: E402
 from postmeter.customers import queries as customers  # noqa: E402
 from postmeter.events.relay import relay  # noqa: E402
 from postmeter.guard import operations as guard  # noqa: E402
-from postmeter.messaging import queue, reconcile  # noqa: E402
+from postmeter.messaging import calling, queue, reconcile  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
 from postmeter.messaging.operations import quote as quotes  # noqa: E402
 from postmeter.notifications import news  # noqa: E402
@@ -45,7 +45,7 @@ from postmeter.webhooks import operations as webhooks  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
 RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
-FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 3600.0, 6 * 3600.0
+CALLS_SECONDS, FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 5.0, 3600.0, 3600.0, 3600.0, 6 * 3600.0
 WIRES_SECONDS, BREAKER_SECONDS, WEBHOOKS_SECONDS, WAITING_SECONDS = 60.0, 60.0, 5.0, 300.0
 
 
@@ -203,9 +203,14 @@ async def run() -> None:
         await sync_to_async(close_old_connections)()  # in the thread that will ask: the database may have restarted
         return await reconcile.sweep_all(settings=providers, now=timezone.now())
 
+    async def look_after_calls() -> int:
+        await sync_to_async(close_old_connections)()
+        return await calling.look_after(settings=providers, now=timezone.now())
+
     rounds = [
         asyncio.create_task(_every(RELAY_SECONDS, sync_to_async(relay_round, thread_sensitive=False), "relay")),
         asyncio.create_task(_every(SWEEP_SECONDS, sweep, "sweep")),
+        asyncio.create_task(_every(CALLS_SECONDS, look_after_calls, "calls")),
         asyncio.create_task(_every(PAYMENTS_SECONDS, sync_to_async(payments_round, thread_sensitive=False), "payments")),
         asyncio.create_task(_every(WIRES_SECONDS, sync_to_async(wires_round, thread_sensitive=False), "wires")),
         asyncio.create_task(_every(BREAKER_SECONDS, sync_to_async(breaker_round, thread_sensitive=False), "breaker")),

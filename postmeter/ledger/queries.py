@@ -204,21 +204,21 @@ def statement_page(
 
 
 @scoped
-def entries_of(*, customer_id: int, ref_id: int, hold_id: int | None = None) -> list[Entry]:
-    """Every ledger row about one thing (a message, a payment): its hold, what became of it, and its transfers."""
+def entries_of(*, customer_id: int, ref_ids: Sequence[int]) -> list[Entry]:
+    """Every ledger row about one thing (a message, a payment): its holds, what became of them, and its transfers."""
     rows = calls.rows(
         """
         SELECT id, at, 'hold', code, ref_id, debit_account_id, credit_account_id, amount_micros
-            FROM ledger_transfer WHERE customer_id = %(customer)s AND id = %(hold)s AND pending
+            FROM ledger_transfer WHERE customer_id = %(customer)s AND id = ANY (%(refs)s) AND pending
         UNION ALL
         SELECT id, at, action, code, ref_id, debit_account_id, credit_account_id, amount_micros
-            FROM ledger_resolution WHERE customer_id = %(customer)s AND hold_id = %(hold)s
+            FROM ledger_resolution WHERE customer_id = %(customer)s AND hold_id = ANY (%(refs)s)
         UNION ALL
         SELECT id, at, 'transfer', code, ref_id, debit_account_id, credit_account_id, amount_micros
-            FROM ledger_transfer WHERE customer_id = %(customer)s AND ref_id = %(ref)s AND NOT pending
+            FROM ledger_transfer WHERE customer_id = %(customer)s AND ref_id = ANY (%(refs)s) AND NOT pending
         ORDER BY 2, 1
         """,
-        {"customer": customer_id, "hold": hold_id or 0, "ref": ref_id},
+        {"customer": customer_id, "refs": list(ref_ids)},
     )
     return [Entry(*row) for row in rows]
 

@@ -28,6 +28,11 @@ def receipt_urls(customer_id: int, messages: Sequence[tuple[int, str]]) -> list[
     ]
 
 
+def call_url(customer_id: int, message_id: int, provider: str) -> str:
+    """Where a provider asks what to say on a call."""
+    return f"{receipt_urls(customer_id, [(message_id, provider)])[0]}/call"
+
+
 MEDIA_FOR = timedelta(hours=24)  # how long a provider may fetch a file; it does so within minutes
 _MEDIA = signing.TimestampSigner(salt="messaging.media")
 

@@ -17,13 +17,14 @@ from functools import partial
 
 from postmeter.db.threads import DATABASE_AWAY, DatabaseThread
 from postmeter.kit.crash import crash_point
-from postmeter.messaging.addresses import receipt_urls
+from postmeter.messaging.addresses import call_url, receipt_urls
 from postmeter.messaging.carriers import Carrier, carrier
+from postmeter.messaging.channels.voice import MINUTE
 from postmeter.messaging.operations import dispatch as operations
 from postmeter.messaging.operations.dispatch import Claimed
 from postmeter.messaging.operations.fax import ready
 from postmeter.messaging.operations.record import Fact, record
-from postmeter.messaging.providers import Accepted, Outbound, Outcome, Refused, TryLater, Unknown
+from postmeter.messaging.providers import Accepted, Call, Outbound, Outcome, Refused, TryLater, Unknown
 from postmeter.messaging.routes import SANDBOX, Health
 from postmeter.messaging.states import State
 
@@ -180,6 +181,7 @@ class Dispatcher:
                 message.postal_address,
                 message.kind,
                 message.time_zone,
+                call=_call_of(message) if message.channel == "voice" else None,
             )
         )
 
@@ -221,6 +223,12 @@ class Dispatcher:
         if back:
             operations.put_back(customer_id=customer_id, claimed=back, now=now)
         crash_point("messaging.outcomes_written")
+
+
+def _call_of(message: Claimed) -> Call:
+    """As long as its hold lasts."""
+    asks = call_url(message.customer_id, message.id, message.provider)
+    return Call(message.units * MINUTE, asks, message.finds_machines)
 
 
 def facts_of(message: Claimed, outcome: Outcome) -> list[Fact]:

@@ -3,13 +3,16 @@
 `explain` answers first, in a few sentences; `steps` tells it in order, each step with its moment and its movement of money.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from postmeter.kit.money import format_amount
 from postmeter.ledger.queries import Entry
 from postmeter.messaging.channels import sms
+from postmeter.messaging.kinds import TALK
 from postmeter.messaging.models import Message, Receipt
+from postmeter.messaging.operations.extensions import OVERRUN
 from postmeter.messaging.queries import Trail
 from postmeter.messaging.states import CANCELLABLE, MACHINE, State
 from postmeter.rating.price import ERROR_CLASSES
@@ -41,6 +44,23 @@ _FAX_STANDS = {
     State.DELIVERED: "It was delivered: the fax machine confirmed its pages.",
     State.UNDELIVERED: "It did not get through to the fax machine.",
     State.FAILED: "It failed before anybody was called.",
+}
+
+_VOICE_STANDS = {
+    State.SENDING: "{provider} is asked to call.",
+    State.SENT: "{provider} is calling, or the call goes on.",
+    State.DELIVERED: "The call was answered, and it was said.",
+    State.UNDELIVERED: "Nobody heard it.",
+    State.FAILED: "The call could not be made.",
+}
+_TALK_STANDS = {
+    State.SENDING: "{provider} is asked to call you.",
+    State.DELIVERED: "You were called and talked.",
+    State.UNDELIVERED: "You did not answer.",
+}
+_UNHEARD = {
+    "machine": "An answering machine took the call, and your settings leave it nothing.",
+    "silent": "Somebody answered, but {provider} did not hear from us what to say.",
 }
 
 _CLASSES = {
@@ -103,6 +123,12 @@ _THEIRS = {
     "completed": "The fax machine confirmed its pages.",
     "failure": "It did not get through.",
     "canceled": "{provider} cancelled it.",
+    "initiated": "{provider} is calling.",
+    "ringing": "The telephone rings.",
+    "in-progress": "The call was answered.",
+    "answered": "The call was answered.",
+    "busy": "The line was busy.",
+    "no-answer": "Nobody answered.",
     "refused": "{provider} refused it.",
     "unknown": "{provider} gave no clear answer.",
 }
@@ -114,6 +140,12 @@ _STATE_OF_STATUS = {
     "refused": State.FAILED,
     "returned": State.UNDELIVERED,
     "in_progress": State.SENT,
+    "initiated": State.SENT,
+    "ringing": State.SENT,
+    "in-progress": State.SENT,
+    "answered": State.SENT,
+    "busy": State.UNDELIVERED,
+    "no-answer": State.UNDELIVERED,
     "completed": State.DELIVERED,
     "failure": State.UNDELIVERED,
     "arrived": State.DELIVERED,
@@ -134,6 +166,7 @@ _LEDGER = {
     "post": ("Charged", "{amount} was taken from what was held.", "paid"),
     "void": ("Released", "Nothing was charged; all that was held is available again.", "cancelled"),
     "expire": ("Released", "The hold ran out; all of it is available again.", "cancelled"),
+    OVERRUN: ("Charged", "The call lasted longer than was held for: {amount} more.", "paid"),
     "transfer": ("Given back", "The charge stays as it was written; this is its refund.", "cancelled"),
 }
 
@@ -154,7 +187,7 @@ def explain(trail: Trail) -> list[str]:
     """What became of the message, why, what it cost, and how it was measured: two to five sentences."""
     message = trail.message
     state = State(message.state)
-    stands = {"email": _EMAIL_STANDS, "fax": _FAX_STANDS}.get(message.channel, {}).get(state)
+    stands = _stands_of(message).get(state)
     sentences = [_with_provider(stands or _STANDS[state], message), *_why(trail, state), _money(trail, state)]
     if message.channel != "email":
         sentences.append(_measured(message))
@@ -169,10 +202,18 @@ def steps(trail: Trail) -> list[Step]:
     """Everything that happened, the oldest first: the acceptance, who said what, and the ledger's entries."""
     message = trail.message
     told = [Step(message.created_at, State.QUEUED, "Accepted", _measured(message))]
-    told += [_entry(entry, message) for entry in trail.entries if entry.kind == "hold"]
+    holds = {entry.ref_id: entry.amount_micros for entry in trail.entries if entry.kind == "hold"}
+    told += [_entry(entry, message, holds) for entry in trail.entries if entry.kind == "hold"]
     told += [_receipt(receipt, message) for receipt in trail.receipts]
-    told += [_entry(entry, message) for entry in trail.entries if entry.kind != "hold"]
+    told += [_entry(entry, message, holds) for entry in trail.entries if entry.kind != "hold"]
     return sorted(told, key=lambda step: step.at)  # stable: what was said at a moment stands before what it cost
+
+
+def _stands_of(message: Message) -> Mapping[State, str]:
+    """How this channel says where a message stands, where it says it otherwise than a text."""
+    if message.kind == TALK:
+        return _VOICE_STANDS | _TALK_STANDS
+    return {"email": _EMAIL_STANDS, "fax": _FAX_STANDS, "voice": _VOICE_STANDS}.get(message.channel, {})
 
 
 def _with_provider(text: str, message: Message) -> str:
@@ -195,6 +236,8 @@ def _why(trail: Trail, state: State) -> list[str]:
 
 
 def _error(code: str, message: Message) -> str:
+    if code in _UNHEARD:
+        return _with_provider(_UNHEARD[code], message)
     if message.channel == "email":
         came_back = next((words for begin, words in _MAIL.items() if code.startswith(begin)), "It came back.")
         return f"{came_back} (status {code})"
@@ -212,8 +255,13 @@ def _money(trail: Trail, state: State) -> str:
     if message.refunded_micros:
         return f"{charged} was charged and {refunded} of it given back, as your price list says for this end."
     if message.charged_micros < message.total_micros and message.charged_micros:
-        arrived = message.charged_micros * message.segments // message.total_micros
-        return f"{charged} was charged: {arrived} of {message.segments} pages arrived. The rest of the {total} held is available again."
+        used = message.charged_micros * message.segments // message.total_micros
+        what = (
+            f"{used} of {message.segments} minutes were talked"
+            if message.channel == "voice"
+            else f"{used} of {message.segments} pages arrived"
+        )
+        return f"{charged} was charged: {what}. The rest of the {total} held is available again."
     if message.charged_micros:
         return f"{charged} was charged."
     if state is State.WAITING:
@@ -234,6 +282,9 @@ def _measured(message: Message) -> str:
         return (
             f"The fax is {message.segments} page{'s' if message.segments > 1 else ''}; pages that do not arrive are not charged."
         )
+    if message.channel == "voice":
+        count = "1 minute" if message.segments == 1 else f"{message.segments} minutes"
+        return f"{count} of it {'is' if message.segments == 1 else 'are'} held; minutes that are not talked are not charged."
     count = "1 segment" if message.segments == 1 else f"{message.segments} segments"
     if message.encoding != sms.Encoding.UCS2:
         return f"The text is {count} in {message.encoding}."
@@ -242,17 +293,19 @@ def _measured(message: Message) -> str:
     return f"The text is {count} in {message.encoding}, because of {shown}."
 
 
-def _entry(entry: Entry, message: Message) -> Step:
+def _entry(entry: Entry, message: Message, holds: Mapping[int, int]) -> Step:
     """What the available balance gains or loses: a hold takes all of it at once, so that a charge only gives back the rest."""
-    amount, held = entry.amount_micros, message.total_micros
-    title, text, icon = _LEDGER[entry.kind]
-    moved = {"hold": -amount, "post": held - amount, "void": held, "expire": held, "transfer": amount}[entry.kind]
+    kind = OVERRUN if entry.code == OVERRUN else entry.kind
+    amount, held = entry.amount_micros, holds.get(entry.ref_id, 0)
+    title, text, icon = _LEDGER[kind]
+    moved = {"hold": -amount, "post": held - amount, "void": held, "expire": held, "transfer": amount, OVERRUN: -amount}[kind]
     return Step(entry.at, icon, title, text.format(amount=format_amount(amount, message.unit)), moved or None, entry.id)
 
 
 def _receipt(receipt: Receipt, message: Message) -> Step:
     ours = receipt.source == "us"
-    words = (_OURS if ours else _THEIRS).get(receipt.status, receipt.status.replace("_", " ").capitalize() + ".")
+    theirs = _THEIRS | ({"completed": "The call ended."} if message.channel == "voice" else {})
+    words = (_OURS if ours else theirs).get(receipt.status, receipt.status.replace("_", " ").capitalize() + ".")
     state = _STATE_OF_STATUS.get(receipt.status, receipt.status)
     said = [_SOURCES.get(receipt.source, receipt.source) + f": {receipt.status}."] if not ours else []
     if receipt.error_code:

@@ -19,7 +19,7 @@ class Kind:
     useful_for: timedelta | None = None
 
 
-AD_HOC, CODE, ANSWER, OPT_IN = "ad_hoc", "code", "answer", "opt_in"
+AD_HOC, CODE, ANSWER, OPT_IN, TALK = "ad_hoc", "code", "answer", "opt_in", "talk"
 _ALL = (
     Kind(AD_HOC, "ad-hoc message"),
     Kind("reminder", "appointment reminder", waits=True),
@@ -30,7 +30,9 @@ _ALL = (
     Kind("contact", "message to a contact"),
     Kind(CODE, "one-time code or urgent message", day_only=False),  # of no use in the morning
     Kind(OPT_IN, "question for consent"),  # ours, but paid for like any text
+    Kind(TALK, "call put through to you", day_only=False),  # ours: the second leg of a call
     Kind(ANSWER, "answer to STOP, HELP or START", day_only=False),  # ours: the one thing that may follow an opt-out
 )
 KINDS = {kind.name: kind for kind in _ALL}
-CHOSEN = tuple(name for name in KINDS if name not in (ANSWER, OPT_IN))  # what a sender may say
+AUTOMATED = ("reminder", "notice", "billing", "late_payment")  # calls that may be answered by keys (S-065)
+CHOSEN = tuple(name for name in KINDS if name not in (ANSWER, OPT_IN, TALK))  # what a sender may say

@@ -204,6 +204,60 @@ class Unplaced(models.Model):
         indexes = [models.Index(fields=["recipient"], name="messaging_unplaced_recipient")]
 
 
+class Call(CustomerRow):
+    """A call that somebody, or a machine, answered; its id is its message's. It may go on as long as is held for."""
+
+    provider = models.TextField()
+    provider_ref = models.TextField()
+    answered_at = models.DateTimeField()
+    machine = models.BooleanField()
+    spoken = models.BooleanField()  # the text, or on a machine that there is one
+    pressed = models.TextField(blank=True, default="")  # keys, in order
+    held_seconds = models.IntegerField()  # from when it was answered
+    told_seconds = models.IntegerField()  # what the provider knows of that
+    talk_id = models.BigIntegerField(default=0)  # the message that is the second leg, where they were put through
+    ends = models.BooleanField(default=False)  # no more is held for it: it is told so and ends
+    warned = models.BooleanField(default=False)
+    over = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "messaging_call"
+        indexes = [models.Index(fields=["customer_id"], condition=models.Q(over=False), name="messaging_call_on")]
+
+
+class Extension(CustomerRow):
+    """Minutes of a call beyond those that it began with. Immutable. `held`: by the hold of this id; else taken when it had ended (F53)."""
+
+    message_id = models.BigIntegerField()
+    minutes = models.SmallIntegerField()
+    amount_micros = models.BigIntegerField()
+    held = models.BooleanField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messaging_extension"
+        indexes = [models.Index(fields=["customer_id", "message_id"], name="messaging_extension_message")]
+
+
+class CallSetting(CustomerRow):
+    """How a customer's calls sound, what machines are told, and which keys there are."""
+
+    language = models.TextField()
+    voice = models.TextField()
+    machines = models.TextField()  # a word of `calling.Machines`
+    responses = models.BooleanField()  # automated calls may be answered by keys (S-064)
+    confirms = models.BooleanField()
+    cancels = models.BooleanField()
+    talk_number = models.TextField(blank=True, default="")  # whom they are put through to (S-069)
+    talk_minutes = models.SmallIntegerField()
+    keys = models.JSONField()  # the digit of each key
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messaging_call_setting"
+        constraints = [models.UniqueConstraint(fields=["customer_id"], name="messaging_call_setting_once")]
+
+
 class Quote(CustomerRow):
     """A guaranteed price for a list: sending by its id charges this and nothing else, until `valid_until`."""
 

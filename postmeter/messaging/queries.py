@@ -8,7 +8,7 @@ from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.ledger import queries as ledger
-from postmeter.messaging.models import Batch, Message, Quote, QuoteItem, Receipt
+from postmeter.messaging.models import Batch, Extension, Message, Quote, QuoteItem, Receipt
 
 # What providers say of a number that does not exist or takes no texts (Twilio's, which the other adapters translate to), and mail
 # servers of a mailbox (RFC 3463: 5.1 an address, 5.2 a mailbox that is off).
@@ -100,7 +100,8 @@ def messages_named(*, customer_id: int, message_ids: Collection[int]) -> dict[in
 def trail(*, customer_id: int, message_id: int) -> Trail:
     found = message(customer_id=customer_id, message_id=message_id)
     receipts = Receipt.objects.filter(customer_id=customer_id, message_id=message_id).order_by("at", "id")
-    entries = ledger.entries_of(customer_id=customer_id, ref_id=message_id, hold_id=message_id)
+    more = Extension.objects.filter(customer_id=customer_id, message_id=message_id) if found.channel == "voice" else []
+    entries = ledger.entries_of(customer_id=customer_id, ref_ids=[message_id, *(each.id for each in more)])
     return Trail(found, tuple(receipts), tuple(entries))
 
 
@@ -290,16 +291,26 @@ CHECKS = {
     "every message's charge and refund stand in the ledger": """
         SELECT m.id, m.state, m.charged_micros, r.amount_micros, m.refunded_micros, b.amount FROM messaging_message m
         LEFT JOIN ledger_resolution r ON r.customer_id = m.customer_id AND r.hold_id = m.id
+        LEFT JOIN LATERAL (SELECT sum(coalesce(x.amount_micros, CASE WHEN NOT e.held THEN e.amount_micros END)) AS amount
+            FROM messaging_extension e LEFT JOIN ledger_resolution x ON x.customer_id = e.customer_id AND x.hold_id = e.id
+            WHERE e.customer_id = m.customer_id AND e.message_id = m.id) more ON m.channel = 'voice'
         LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer t WHERE t.customer_id = m.customer_id
             AND t.ref_id = m.id AND t.code = 'refund' AND NOT t.pending) b ON m.refunded_micros > 0
-        WHERE m.customer_id = %(customer)s AND (m.charged_micros <> coalesce(r.amount_micros, 0)
+        WHERE m.customer_id = %(customer)s AND (m.charged_micros <> coalesce(r.amount_micros, 0) + coalesce(more.amount, 0)
             OR m.refunded_micros <> coalesce(b.amount, 0))""",
     "every message that can cost something, and did not only wait, has its hold, of its price": """
         SELECT m.id, m.state FROM messaging_message m
         LEFT JOIN ledger_transfer t ON t.customer_id = m.customer_id AND t.id = m.id AND t.pending
+        LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM messaging_extension e
+            WHERE e.customer_id = m.customer_id AND e.message_id = m.id) more ON m.channel = 'voice'
         WHERE m.customer_id = %(customer)s AND m.price_micros + m.fee_micros > 0
-            AND t.amount_micros IS DISTINCT FROM m.price_micros + m.fee_micros
+            AND t.amount_micros + coalesce(more.amount, 0) IS DISTINCT FROM m.price_micros + m.fee_micros
             AND NOT (t.id IS NULL AND m.attempts = 0 AND m.state IN ('waiting', 'expired', 'cancelled'))""",
+    "what a call was extended by stands in the ledger": """
+        SELECT e.id, e.amount_micros, t.amount FROM messaging_extension e
+        LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer t WHERE t.customer_id = e.customer_id
+            AND CASE WHEN e.held THEN t.id = e.id AND t.pending ELSE t.ref_id = e.id AND t.code = 'overrun' END) t ON true
+        WHERE e.customer_id = %(customer)s AND e.amount_micros IS DISTINCT FROM t.amount""",
     "a message that ended holds nothing, and one under way has not been settled for nothing": """
         SELECT m.id, m.state, r.action FROM messaging_message m
         LEFT JOIN ledger_transfer t ON t.customer_id = m.customer_id AND t.id = m.id AND t.pending
@@ -315,6 +326,13 @@ CHECKS = {
             WHERE customer_id = %(customer)s AND code = 'sms_in' GROUP BY ref_id) t ON t.ref_id = i.id
         WHERE i.customer_id = %(customer)s AND i.charged_micros <> coalesce(t.amount, 0)""",
     "every hold of a message belongs to a message": """
-        SELECT t.id FROM ledger_transfer t WHERE t.customer_id = %(customer)s AND t.pending AND t.code = 'sms'
-            AND NOT EXISTS (SELECT 1 FROM messaging_message m WHERE m.customer_id = t.customer_id AND m.id = t.id)""",
+        SELECT t.id FROM ledger_transfer t WHERE t.customer_id = %(customer)s AND t.pending AND t.code IN ('sms', 'mms', 'fax', 'voice')
+            AND NOT EXISTS (SELECT 1 FROM messaging_message m WHERE m.customer_id = t.customer_id AND m.id = t.id)
+            AND NOT EXISTS (SELECT 1 FROM messaging_extension e WHERE e.customer_id = t.customer_id AND e.id = t.id)""",
+    "what was held for a call that ended is held no more": """
+        SELECT e.id FROM messaging_extension e
+        JOIN messaging_message m ON m.customer_id = e.customer_id AND m.id = e.message_id
+        LEFT JOIN ledger_resolution r ON r.customer_id = e.customer_id AND r.hold_id = e.id
+        WHERE e.customer_id = %(customer)s AND e.held AND r.hold_id IS NULL
+            AND m.state IN ('delivered', 'undelivered', 'failed', 'expired', 'cancelled')""",
 }

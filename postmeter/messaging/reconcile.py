@@ -9,7 +9,7 @@ from postmeter.kit.crash import crash_point
 from postmeter.messaging.carriers import questions
 from postmeter.messaging.operations import sweep, wait
 from postmeter.messaging.operations.record import Fact, record
-from postmeter.messaging.providers import Outbound
+from postmeter.messaging.providers import Call, Outbound
 
 AT_ONCE = 100  # messages asked about per customer and round
 _asked_up_to: dict[int, int] = {}
@@ -47,7 +47,8 @@ async def _ask(customer_id: int, lost: list[sweep.Lost], settings: Mapping[str, 
     for name in sorted({message.provider for message in lost} & set(settings)):
         async with questions(name, settings[name]) as asked:
             for message in [m for m in lost if m.provider == name]:
-                words = Outbound(message.id, message.sender, message.recipient, message.body, "")
+                call = Call(0, "", finds_machines=False) if message.channel == "voice" else None
+                words = Outbound(message.id, message.sender, message.recipient, message.body, "", ref=message.ref, call=call)
                 found = await asked.look_up(words, message.taken_refs | taken)
                 if found:
                     crash_point("messaging.looked_up")

@@ -24,6 +24,7 @@ from postmeter.simulator.sinch.door import trouble as sinch_trouble
 from postmeter.simulator.smpp.centre import Centre
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import trouble as stripe_trouble
+from postmeter.simulator.twilio.calls import Telephones
 from postmeter.simulator.twilio.door import TwilioDoor, null_carrier
 from postmeter.simulator.twilio.door import trouble as twilio_trouble
 from postmeter.simulator.twilio.messages import Carrier
@@ -41,7 +42,8 @@ def create_app(settings: Settings) -> App:
     centre = carrier.centre = Centre(carrier)
     gateway = StripeDoor(world)
     paypal = PayPalDoor(world)
-    twilio = TwilioDoor(carrier)
+    telephones = Telephones(world)
+    twilio = TwilioDoor(carrier, telephones)
     sinch = SinchDoor(world)
     mailboxes = Mailboxes(world, port=settings.mail_port, to=settings.mail_to)
 
@@ -52,8 +54,9 @@ def create_app(settings: Settings) -> App:
             yield
             await mailboxes.close()
 
+    controls = control(world, carrier, telephones, gateway, paypal, mailboxes)
     rest = Litestar(
-        route_handlers=[control(world, carrier, gateway, paypal, mailboxes), *pages(world, carrier, gateway, paypal, mailboxes)],
+        route_handlers=[controls, *pages(world, carrier, telephones, gateway, paypal, mailboxes)],
         lifespan=[lifespan],
         state=State(),
         openapi_config=None,

@@ -132,7 +132,7 @@ class Postman:
         )
 
     async def _attempt(self, callback: Callback, *, forged_as: Callback | None = None, seconds_ago: float = 0) -> None:
-        status = await self._post(callback, headers_for(forged_as or callback, self._clock.now() - seconds_ago))
+        status, _ = await self._post(callback, headers_for(forged_as or callback, self._clock.now() - seconds_ago))
         delivered = status is not None and status < 300
         kind = "callback.delivered" if delivered else "callback.refused"
         with self._log.transaction():
@@ -145,16 +145,24 @@ class Postman:
             else:
                 self._note("callback.given_up", callback)
 
-    async def _post(self, callback: Callback, headers: dict[str, str]) -> int | None:
-        """The status of the reply, None where there was none."""
+    async def ask(self, callback: Callback) -> str:
+        """What is answered: TwiML. Asked twice, as services do; nothing where no good answer came."""
+        for _ in range(2):
+            status, answer = await self._post(callback, headers_for(callback, self._clock.now()))
+            self._note("callback.asked", callback, status=status)
+            if status == 200:
+                return answer
+        return ""
+
+    async def _post(self, callback: Callback, headers: dict[str, str]) -> tuple[int | None, str]:
+        """The status and the body of the reply; None where there was none."""
         try:
             async with self._session.post(
                 callback.url, data=callback.body.encode(), headers=headers, allow_redirects=False
             ) as reply:
-                await reply.read()
-                return reply.status
+                return reply.status, await reply.text()
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
+            return None, ""
 
     async def _again(self, task: Task) -> None:
         await self.deliver(Callback(**task.facts))

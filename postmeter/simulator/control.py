@@ -11,6 +11,7 @@ from postmeter.simulator.mail import Mailboxes
 from postmeter.simulator.paypal.door import PayPalDoor
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import StripeError
+from postmeter.simulator.twilio.calls import Telephones
 from postmeter.simulator.twilio.messages import Carrier
 from postmeter.simulator.world import KNOBS, World
 
@@ -30,6 +31,13 @@ class Inbound(msgspec.Struct, forbid_unknown_fields=True):
     to: str
     body: str
     pictures: list[bytes] = []  # in base64
+
+
+class Pressed(msgspec.Struct, forbid_unknown_fields=True):
+    """A key that somebody presses on a call."""
+
+    phone: str
+    key: str
 
 
 class Letter(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,7 +77,9 @@ class MadeUpEvent(msgspec.Struct, forbid_unknown_fields=True):
     object: dict[str, Any]
 
 
-def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes) -> Router:
+def control(
+    world: World, carrier: Carrier, telephones: Telephones, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes
+) -> Router:
     log = world.log
 
     def clock_now() -> dict[str, float]:
@@ -158,6 +168,10 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalD
     async def write_in(data: Inbound) -> dict[str, Any]:
         return carrier.receive(phone=data.phone, to=data.to, body=data.body, pictures=data.pictures)
 
+    @post("/press", status_code=200)
+    async def press_a_key(data: Pressed) -> dict[str, bool]:
+        return {"heard": telephones.press(data.phone, data.key)}
+
     @post("/mail", status_code=200)
     async def mail_in(data: Letter) -> None:
         files = {name: text.encode() for name, text in data.files.items()}
@@ -201,7 +215,7 @@ def control(world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalD
     handlers = [
         *(read_clock, move_clock, read_settings, change_settings, list_faults, add_fault, remove_faults, remove_fault, read_log),
         *(sent_messages, taken_payments, flush, idle, write_in, swap_card, dispute, move_dispute, make_up_event),
-        *(swap_account, refund_capture, reverse_capture, mail_in, drop_sessions),
+        *(swap_account, refund_capture, reverse_capture, mail_in, drop_sessions, press_a_key),
     ]
     return Router("/control", route_handlers=handlers, exception_handlers={Refusal: _refused, StripeError: _stripe_said_no})
 

@@ -34,6 +34,30 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE INDEX IF NOT EXISTS messages_by_phone ON messages (phone, id);
 CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient, id);
+CREATE TABLE IF NOT EXISTS calls (      -- each has a row in messages, too: what was said on it
+    id            INTEGER PRIMARY KEY,
+    sid           TEXT NOT NULL UNIQUE,
+    parent        TEXT,                 -- the call that was put through to this one
+    sender        TEXT NOT NULL,
+    recipient     TEXT NOT NULL,
+    url           TEXT NOT NULL,        -- where it is asked what to say
+    callback_url  TEXT NOT NULL,
+    time_limit    INTEGER NOT NULL,     -- seconds
+    detect        INTEGER NOT NULL,     -- whether somebody wants to know if a machine answers
+    status        TEXT NOT NULL,
+    answered_by   TEXT,
+    keys          TEXT NOT NULL,        -- that will be pressed
+    action        TEXT NOT NULL DEFAULT '',     -- where a key that is pressed now goes
+    talks_to      TEXT NOT NULL DEFAULT '',     -- the other call
+    dialled_at    REAL NOT NULL DEFAULT 0,      -- what was spent by then
+    spent         REAL NOT NULL DEFAULT 0,      -- seconds since it was answered
+    since         REAL NOT NULL DEFAULT 0,      -- when the present step began, and how long it takes
+    part          REAL NOT NULL DEFAULT 0,
+    turn          INTEGER NOT NULL DEFAULT 0,   -- counts what was begun: older plans are void
+    created       REAL NOT NULL,
+    visible_from  REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS calls_by_recipient ON calls (recipient, id);
 CREATE TABLE IF NOT EXISTS media (      -- pictures that people sent in
     sid           TEXT PRIMARY KEY,
     message       TEXT NOT NULL,

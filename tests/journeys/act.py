@@ -53,6 +53,17 @@ def send_list(*, customer_id: int, recipients: list[str], body: str, key: str) -
     submit(Submission(customer_id, recipients, bodies, "x", key=UUID(key), digest=UUID(key)), now=timezone.now())
 
 
+def look_after(*, seconds: int) -> None:
+    """What the worker does with calls, so many seconds from now."""
+    import asyncio
+
+    from django.conf import settings
+
+    from postmeter.messaging import calling
+
+    asyncio.run(calling.look_after(settings=settings.PROVIDERS, now=timezone.now() + timedelta(seconds=seconds)))
+
+
 def sweep(*, seconds: int) -> None:
     """What the worker's round does, so many seconds from now."""
     import asyncio
@@ -73,4 +84,5 @@ if __name__ == "__main__":
         "start_setup": start_setup,
         "send_list": send_list,
         "sweep": sweep,
+        "look_after": look_after,
     }[sys.argv[1]](**json.loads(sys.argv[2]))

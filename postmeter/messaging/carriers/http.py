@@ -47,6 +47,13 @@ class HttpCarrier:
             return None
         return self._provider.found(message, reply, taken)
 
+    async def tell(self, request: Request) -> bool:
+        """Whether the provider heard it; one that did not is told again."""
+        try:
+            return (await self._ask(request)).status < 300
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
     async def _ask(self, request: Request) -> Reply:
         assert self._session is not None, "use `async with carrier(...)`"
         # No redirects: a provider's address is what the operator set (ASVS 15.3.2).

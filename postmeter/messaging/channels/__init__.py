@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from postmeter.kit.phone import is_costly, looks_e164, normalize
 from postmeter.kit.refusals import BadInput
-from postmeter.messaging.channels import email, fax, mms, sms
+from postmeter.messaging.channels import email, fax, mms, sms, voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ CHANNELS = {
     "fax": Channel(
         "fax", "page", "fax", fax.count, check_phone, read_phone, files=Files(1, 30_000_000, needed=NO_PAGES, drawn=True)
     ),
+    # Who wants no more calls may still want texts.
+    "voice": Channel("voice", "minute", "phone", voice.count, check_phone, read_phone),
     "email": Channel(
         "email", "message", "email", email.count, email.check, email.read, is_free=True, files=Files(20, 10_000_000)
     ),

@@ -17,7 +17,8 @@ from postmeter.db.scope import scoped
 from postmeter.kit.refusals import Refusal
 from postmeter.messaging.addresses import agree_url
 from postmeter.messaging.answers import question, question_by_email
-from postmeter.messaging.channels import CHANNELS
+from postmeter.messaging.callsettings import rules
+from postmeter.messaging.channels import CHANNELS, voice
 from postmeter.messaging.kinds import ANSWER, CODE, OPT_IN
 from postmeter.messaging.operations.accept import Submission, submit_together
 
@@ -83,13 +84,21 @@ def _ask(customer_id: int, channel: str, silent: Mapping[str, Silent], now: date
     if not mine:
         return
     name = customers.customer(customer_id=customer_id).name
-    words = question(name=name) if channel == "sms" else question_by_email(name=name)
+    words = _words(customer_id, channel, name)
     questions = [_question(customer_id, channel, words, silent[to]) for to in mine]
     answers = submit_together(questions, now=now)
     refused = [to for to, answer in zip(mine, answers, strict=True) if isinstance(answer, Refusal)]
     consent.not_asked(customer_id=customer_id, channel=channel, addresses=refused)
     asked = [to for to in mine if to not in refused]
     consent.asked(customer_id=customer_id, channel=channel, addresses=asked, words=words, now=now)
+
+
+def _words(customer_id: int, channel: str, name: str) -> str:
+    if channel == "email":
+        return question_by_email(name=name)
+    if channel == "voice":
+        return voice.question(rules(customer_id=customer_id).language)
+    return question(name=name)
 
 
 def _question(customer_id: int, channel: str, words: str, of: Silent) -> Submission:

@@ -13,7 +13,7 @@ from postmeter.customers.models import Customer
 from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.kit.crash import crash_point
-from postmeter.messaging import media, routes
+from postmeter.messaging import callsettings, media, routes
 from postmeter.messaging.channels import CHANNELS
 from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.night import Night, night_of
@@ -44,6 +44,8 @@ class Claimed:
     name: str = ""  # the customer's, and its address: an email says both
     postal_address: str = ""
     time_zone: str = ""
+    units: int = 1
+    finds_machines: bool = False  # on a call
 
 
 # A loose scan of the queue's index: as many probes as customers with work, however long their queues are.
@@ -98,11 +100,12 @@ def claim(*, customer_id: int, at_most: int, now: datetime, down: frozenset[str]
         """UPDATE messaging_message m SET state = 'sending', provider = u.provider, attempts = attempts + 1, changed_at = %s
            FROM unnest(%b::bigint[], %b::text[]) AS u(id, provider)
            WHERE m.customer_id = %s AND m.id BETWEEN %s AND %s AND m.id = u.id
-           RETURNING m.customer_id, m.id, m.provider, m.sender, m.recipient, m.body, m.attempts, m.channel, m.kind""",
+           RETURNING m.customer_id, m.id, m.provider, m.sender, m.recipient, m.body, m.attempts, m.channel, m.kind, m.segments""",
         [now, [due.id for due in going], [due.by(down) for due in going], customer_id, going[0].id, going[-1].id],
     )
     crash_point("messaging.claim_uncommitted")
     files = media.of_messages(customer_id=customer_id, message_ids=[row[1] for row in claimed if row[7] in media.CHANNELS])
+    finds_machines = any(row[7] == "voice" for row in claimed) and callsettings.rules(customer_id=customer_id).finds_machines
     opened = [
         Claimed(
             owner,
@@ -118,8 +121,10 @@ def claim(*, customer_id: int, at_most: int, now: datetime, down: frozenset[str]
             customer.name,
             customer.address,
             customer.time_zone,
+            units,
+            finds_machines,
         )
-        for owner, id_, provider, sender, recipient, body, attempts, channel, kind in claimed
+        for owner, id_, provider, sender, recipient, body, attempts, channel, kind, units in claimed
     ]
     # What says that a text cannot be read is for our pages, not for its recipient.
     lost = [message for message in opened if message.body == bodies.GONE]

@@ -5,8 +5,8 @@ provider bills for, at most the hold; released or given back when the price list
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
@@ -17,6 +17,8 @@ from postmeter.events import operations as events
 from postmeter.kit.crash import crash_point
 from postmeter.ledger import operations as ledger
 from postmeter.messaging.channels import CHANNELS
+from postmeter.messaging.kinds import TALK
+from postmeter.messaging.operations import extensions
 from postmeter.messaging.providers import Receipt
 from postmeter.messaging.states import MACHINE, State
 from postmeter.rating import queries as rating
@@ -70,6 +72,10 @@ class _Row:
     error_code: str
     channel: str
     recipient: str
+    kind: str
+    unheard: str = ""  # why nothing was said on a call, if nothing was
+    holds: Sequence[tuple[int, int]] = ()  # of a call that was extended: each with its amount
+    overrun: int = 0  # minutes of a call beyond all that was held for it
     changed: bool = False
     action: ledger.Action | None = None
     refund: bool = False
@@ -101,6 +107,7 @@ def record(*, customer_id: int, facts: Sequence[Fact], now: datetime) -> Recorde
     _opt_out(customer_id, blocked, now)
     changed = [row for row in rows.values() if row.changed]
     if changed:
+        _take_overruns(customer_id, changed, now)
         _write(customer_id, changed, now)
         _settle(customer_id, changed, now)
         _tell(customer_id, changed, now)
@@ -112,12 +119,29 @@ def _lock(customer_id: int, ids: Iterable[int]) -> dict[int, _Row]:
     wanted = sorted(ids)
     found = calls.rows(
         """SELECT id, state, wallet_id, price_list_id, segments, price_micros + fee_micros, charged_micros, refunded_micros,
-                  provider_ref, error_code, channel, recipient
+                  provider_ref, error_code, channel, recipient, kind
            FROM messaging_message WHERE customer_id = %s AND id BETWEEN %s AND %s AND id = ANY (%b)
            ORDER BY id FOR NO KEY UPDATE""",
         [customer_id, wanted[0], wanted[-1], wanted],
     )
-    return {row[0]: _Row(row[0], State(row[1]), *row[2:]) for row in found}
+    rows = {row[0]: _Row(row[0], State(row[1]), *row[2:]) for row in found}
+    if spoken := [row for row in rows.values() if row.channel == "voice"]:
+        _read_calls(customer_id, spoken)
+    return rows
+
+
+def _read_calls(customer_id: int, rows: Sequence[_Row]) -> None:
+    """What was held for calls as they went on, and on which nothing was said."""
+    ids = [row.id for row in rows]
+    more = extensions.holds(customer_id=customer_id, message_ids=ids)
+    spoken = dict(
+        calls.rows("SELECT id, spoken FROM messaging_call WHERE customer_id = %s AND id = ANY (%b)", [customer_id, ids])
+    )
+    for row in rows:
+        added = more.get(row.id, [])
+        row.holds = [(row.id, row.total - sum(amount for _, amount in added)), *added]
+        if row.kind != TALK and not spoken.get(row.id):
+            row.unheard = "machine" if row.id in spoken else "silent"
 
 
 def _keep(customer_id: int, facts: Sequence[Fact], now: datetime) -> int:
@@ -161,6 +185,9 @@ def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
     """Move one message by one word, and decide what its money does."""
     if fact.ref and not row.ref:
         row.ref, row.changed = fact.ref, True
+    if row.unheard and fact.state is State.DELIVERED and fact.units is not None:
+        # Somebody's telephone answered, and yet nobody heard it.
+        fact = replace(fact, state=State.UNDELIVERED, error_code=row.unheard)
     moves = MACHINE.allows(row.state, fact.state)
     if not moves and fact.state is not row.state:
         return
@@ -185,8 +212,13 @@ def _apply(row: _Row, fact: Fact, policies: _Policies) -> None:
 
 
 def _owed(row: _Row, fact: Fact) -> int:
-    """At most the hold: its price is a product of its units, so that a part of them has an exact price."""
-    return row.total if fact.units is None else min(row.total, row.total * fact.units // row.segments)
+    """At most the hold, but for a call that ran past it: a price is a product of its units, so that a part of them has an exact price."""
+    if fact.units is None:
+        return row.total
+    if row.channel == "voice":
+        row.overrun = max(fact.units - row.segments, 0)
+        return row.total // row.segments * fact.units
+    return min(row.total, row.total * fact.units // row.segments)
 
 
 def _opt_out(customer_id: int, blocked: Sequence[tuple[str, str, Fact]], now: datetime) -> None:
@@ -209,6 +241,19 @@ def _give_back(row: _Row) -> None:
         row.refund, row.refunded = True, row.charged
     else:
         row.action = ledger.Action.VOID
+
+
+def _take_overruns(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
+    for row in rows:
+        if row.overrun and row.action is ledger.Action.POST:
+            extensions.take_overrun(
+                customer_id=customer_id,
+                wallet_id=row.wallet_id,
+                message_id=row.id,
+                minutes=row.overrun,
+                amount_micros=row.charged - row.total,
+                now=now,
+            )
 
 
 def _write(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
@@ -235,20 +280,24 @@ def _write(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
 
 
 def _settle(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:
-    settled = [row for row in rows if row.action]
+    settled = [each for row in rows if row.action for each in _resolutions(row)]
     if settled:
-        words = ledger.resolve(
-            customer_id=customer_id,
-            now=now,
-            hold_ids=[row.id for row in settled],
-            actions=[row.action for row in settled if row.action],
-            amounts_micros=[row.charged if row.action is ledger.Action.POST else 0 for row in settled],
-        )
-        wrong = [(row.id, word) for row, word in zip(settled, words, strict=True) if word not in SETTLED]
+        ids, actions, amounts = zip(*settled, strict=True)
+        words = ledger.resolve(customer_id=customer_id, now=now, hold_ids=ids, actions=actions, amounts_micros=amounts)
+        wrong = [(id_, word) for id_, word in zip(ids, words, strict=True) if word not in SETTLED]
         assert not wrong, f"holds that the books say are resolved: {wrong[:3]}"
     refunded = [row for row in rows if row.refund]
     if refunded:
         _refund(customer_id, refunded, now)
+
+
+def _resolutions(row: _Row) -> Iterator[tuple[int, ledger.Action, int]]:
+    """What becomes of each of its holds: they are used in turn."""
+    left = row.charged if row.action is ledger.Action.POST else 0
+    for hold_id, amount in row.holds or ((row.id, row.total),):
+        used = min(left, amount)
+        left -= used
+        yield hold_id, ledger.Action.POST if used else ledger.Action.VOID, used
 
 
 def _refund(customer_id: int, rows: Sequence[_Row], now: datetime) -> None:

@@ -15,7 +15,8 @@ from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 
 UNKNOWN_FOR = timedelta(hours=24)
-ENDS_WITHIN = timedelta(hours=1)  # a fax, with all calls that are made for it
+ENDS_WITHIN = timedelta(hours=1)  # a call; a fax, with all calls that are made for it
+TOLD_AT_THE_END = ["fax", "voice"]  # channels whose last word says how much is to be paid for
 RECEIPT_WITHIN = timedelta(days=3)
 
 
@@ -28,6 +29,8 @@ class Lost:
     sender: str
     recipient: str
     body: str
+    channel: str
+    ref: str
     taken_refs: frozenset[str]
 
 
@@ -55,20 +58,21 @@ def end_leases(*, customer_id: int, now: datetime) -> int:
 
 @scoped
 def lost(*, customer_id: int, now: datetime, after: int = 0, at_most: int = 100) -> list[Lost]:
-    """Unknown messages after this id to ask the provider about, with its names of our other messages to the same number; and faxes whose
-    end should have been told: only it says how many pages are to be paid for."""
+    """Unknown messages after this id to ask the provider about, with its names of our other messages to the same number; and faxes and
+    calls whose end should have been told: only it says how much of them is to be paid for."""
     rows = calls.rows(
-        """SELECT m.id, m.provider, m.sender, m.recipient, m.body,
+        """SELECT m.id, m.provider, m.sender, m.recipient, m.body, m.channel, m.provider_ref,
                   ARRAY(SELECT o.provider_ref FROM messaging_message o WHERE o.customer_id = m.customer_id
                         AND o.recipient = m.recipient
                         AND o.provider_ref <> '' AND o.id <> m.id AND o.id >= m.id - (7 * 86400000::bigint << 21))
            FROM messaging_message m WHERE m.customer_id = %s AND m.id > %s
-               AND (m.state = 'unknown' OR m.state = 'sent' AND m.channel = 'fax' AND m.changed_at < %s) ORDER BY m.id LIMIT %s""",
-        [customer_id, after, now - ENDS_WITHIN, at_most],
+               AND (m.state = 'unknown' OR m.state = 'sent' AND m.channel = ANY (%s) AND m.changed_at < %s)
+           ORDER BY m.id LIMIT %s""",
+        [customer_id, after, TOLD_AT_THE_END, now - ENDS_WITHIN, at_most],
     )
     return [
-        Lost(id_, provider, sender, recipient, bodies.unseal(customer_id, body), frozenset(refs))
-        for id_, provider, sender, recipient, body, refs in rows
+        Lost(id_, provider, sender, recipient, bodies.unseal(customer_id, body), channel, ref, frozenset(refs))
+        for id_, provider, sender, recipient, body, channel, ref, refs in rows
     ]
 
 

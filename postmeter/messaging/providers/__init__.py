@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, cast
 
 from postmeter.messaging.states import State
 
@@ -43,6 +43,17 @@ class Outbound:
     postal_address: str = ""
     kind: str = ""
     time_zone: str = ""  # of who sends: a fax says when it went
+    ref: str = ""  # the provider's name for it, where it is known already
+    call: "Call | None" = None  # how it is called, where it is spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a call is made. `seconds`: when the provider ends it, from when it was answered; `asks`: where it asks what to say."""
+
+    seconds: int
+    asks: str
+    finds_machines: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +145,36 @@ class Received:
     media: Sequence[str] = ()  # where the provider keeps the files that came with it
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a provider says when it asks what to say on a call: that somebody answered, pressed a key, or was put through."""
+
+    ref: str
+    machine: bool = False
+    key: str = ""
+    connected: bool | None = None  # whether the one who was to be put through answered; None: nobody was
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What is to be said next on a call; then it ends, unless a key is pressed. `otherwise` is said where none was.
+
+    `keys_to`: where a key is told; `connect`: who is called then and put through, for at most `seconds`, as `sender`; its receipts go
+    to `connect_receipts`, and `connect_ended` is asked what to say afterwards.
+    """
+
+    voice: str
+    language: str
+    says: Sequence[str]
+    otherwise: Sequence[str] = ()
+    keys_to: str = ""
+    connect: str = ""
+    sender: str = ""
+    seconds: int = 0
+    connect_receipts: str = ""
+    connect_ended: str = ""
+
+
 class HttpProvider(Protocol):
     """A provider that is asked by HTTP, and that posts its receipts to us."""
 
@@ -147,6 +188,23 @@ class HttpProvider(Protocol):
     def verify(self, callback: Callback) -> None: ...
     def facts(self, callback: Callback) -> Sequence[Receipt | Received]: ...
     def file(self, url: str) -> Request: ...
+
+
+class CallProvider(HttpProvider, Protocol):
+    """One that makes calls, too: it asks what to say, and can be told while a call goes on."""
+
+    def heard(self, callback: Callback) -> Heard: ...
+    def speak(self, speech: Speech) -> bytes:
+        """What it is answered: XML."""
+        ...
+
+    def let_go_on(self, ref: str, seconds: int) -> Request:
+        """A call may go on until so many seconds after it was answered."""
+        ...
+
+    def interrupt(self, ref: str, speech: Speech) -> Request:
+        """Say this on a call now, whatever goes on there."""
+        ...
 
 
 def read_json(body: bytes) -> dict[str, object]:
@@ -167,6 +225,14 @@ PROVIDERS = {
     "sinch": "postmeter.messaging.providers.sinch.Sinch",
     "twilio": "postmeter.messaging.providers.twilio.Twilio",
 }
+
+
+def call_provider(name: str, settings: Mapping[str, str]) -> CallProvider:
+    """The same, of one that makes calls. Raises KeyError for another."""
+    made = provider(name, settings)
+    if "voice" not in made.channels:
+        raise KeyError(name)
+    return cast(CallProvider, made)
 
 
 def provider(name: str, settings: Mapping[str, str]) -> HttpProvider:

@@ -1,15 +1,18 @@
-"""Twilio's Messages API, version 2010-04-01."""
+"""Twilio's Messages and Calls, API version 2010-04-01, and what is said on calls in TwiML."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
+from twilio.twiml.voice_response import Dial, Gather, Say, VoiceResponse
 from yarl import URL
 
+from postmeter.messaging.channels.voice import minutes
 from postmeter.messaging.providers import (
     Accepted,
     Callback,
     Forged,
+    Heard,
     Outbound,
     Outcome,
     Receipt,
@@ -17,6 +20,7 @@ from postmeter.messaging.providers import (
     Refused,
     Reply,
     Request,
+    Speech,
     TryLater,
     Unknown,
     basic,
@@ -35,7 +39,20 @@ STATES = {
     "undelivered": State.UNDELIVERED,
     "failed": State.FAILED,
     "canceled": State.FAILED,
+    # Calls
+    "initiated": State.SENT,
+    "ringing": State.SENT,
+    "in-progress": State.SENT,
+    "answered": State.SENT,
+    "completed": State.DELIVERED,
+    "busy": State.UNDELIVERED,
+    "no-answer": State.UNDELIVERED,
 }
+# Calls that somebody answered are paid for, by the minute; the others are not.
+UNANSWERED = frozenset({"busy", "no-answer", "failed", "canceled"})
+MACHINES = frozenset({"machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other", "fax"})
+KEY_SECONDS = 6  # to press one, after everything is said
+RING_SECONDS = 30
 # Carriers charge for what went out, delivered or not.
 BILLABLE = frozenset({"sent", "delivered", "read", "undelivered"})
 OPTED_OUT = "21610"
@@ -46,11 +63,12 @@ class Twilio:
     """Settings: base_url, account_sid, auth_token."""
 
     name = "twilio"
-    channels = frozenset({"sms", "mms"})
+    channels = frozenset({"sms", "mms", "voice"})
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._base = settings["base_url"].rstrip("/")
-        self._messages = f"{self._base}/2010-04-01/Accounts/{settings['account_sid']}/Messages.json"
+        account = f"{self._base}/2010-04-01/Accounts/{settings['account_sid']}"
+        self._messages, self._calls = f"{account}/Messages.json", f"{account}/Calls"
         self._headers = {
             "Authorization": basic(settings["account_sid"], settings["auth_token"]),
             "Content-Type": "application/x-www-form-urlencoded",
@@ -59,6 +77,8 @@ class Twilio:
         self._validator = RequestValidator(settings["auth_token"])
 
     def request(self, message: Outbound) -> Request:
+        if message.call:
+            return self._call(message)
         form: dict[str, str | list[str]] = {"To": message.recipient, "From": message.sender, "Body": message.body}
         if message.callback_url:
             form["StatusCallback"] = message.callback_url
@@ -66,6 +86,21 @@ class Twilio:
             form["MediaUrl"] = [file.url for file in message.media]
         # yarl quotes in C, five times as fast as urllib: this is the dearest line of a send.
         return Request("POST", self._messages, self._headers, URL.build(query=form).raw_query_string.encode())
+
+    def _call(self, message: Outbound) -> Request:
+        assert message.call is not None
+        form = {
+            "To": message.recipient,
+            "From": message.sender,
+            "Url": message.call.asks,
+            "TimeLimit": str(message.call.seconds),
+            "Timeout": str(RING_SECONDS),
+        }
+        if message.call.finds_machines:
+            form["MachineDetection"] = "DetectMessageEnd"
+        events = [("StatusCallbackEvent", event) for event in ("initiated", "answered", "completed")]
+        told = [("StatusCallback", message.callback_url), *events] if message.callback_url else []
+        return Request("POST", f"{self._calls}.json", self._headers, urlencode([*form.items(), *told]).encode())
 
     def outcome(self, reply: Reply) -> Outcome:
         answer = reply.said
@@ -83,11 +118,25 @@ class Twilio:
         return Unknown(f"Twilio answered {reply.status} without a message.")
 
     def lookup(self, message: Outbound) -> Request:
-        """Ask what Twilio has for this recipient: its API takes no id of ours, so body and time have to do."""
+        """Ask what Twilio has for this recipient: its API takes no id of ours, so body and time have to do; a call has no body."""
+        if message.call and message.ref:
+            return Request("GET", f"{self._calls}/{message.ref}.json", self._headers)
+        if message.call:
+            return Request("GET", f"{self._calls}.json?{urlencode({'To': message.recipient, 'PageSize': 100})}", self._headers)
         return Request("GET", f"{self._messages}?{urlencode({'To': message.recipient, 'PageSize': 100})}", self._headers)
 
     def found(self, message: Outbound, reply: Reply, taken: frozenset[str]) -> Receipt | None:
         """The first of Twilio's messages that is this one, leaving out those that we know as another's."""
+        if message.call:
+            said = reply.said
+            found = [said] if message.ref else _rows(said.get("calls"))
+            mine = (row for row in found if row.get("to") == message.recipient and row.get("from") == message.sender)
+            row = next((row for row in mine if str(row.get("sid")) not in taken), None)
+            return (
+                self._call_receipt(str(row.get("status")), str(row.get("sid")), str(row.get("duration") or ""), row)
+                if row
+                else None
+            )
         for row in _rows(reply.said.get("messages")):
             same = row.get("to") == message.recipient and row.get("from") == message.sender and row.get("body") == message.body
             if same and str(row.get("sid")) not in taken:
@@ -101,6 +150,9 @@ class Twilio:
 
     def facts(self, callback: Callback) -> Sequence[Receipt | Received]:
         form = callback.form
+        if "CallStatus" in form:
+            receipt = self._call_receipt(form["CallStatus"], form.get("CallSid", ""), form.get("CallDuration", ""), form)
+            return [receipt] if receipt else []
         if "MessageStatus" in form:
             receipt = self._receipt(form["MessageStatus"], form.get("MessageSid", ""), form.get("ErrorCode", ""), form)
             return [receipt] if receipt else []
@@ -118,6 +170,36 @@ class Twilio:
             raise Forged
         return Request("GET", url, {"Authorization": self._headers["Authorization"]})
 
+    def heard(self, callback: Callback) -> Heard:
+        form = callback.form
+        connected = form["DialCallStatus"] in ("completed", "answered") if "DialCallStatus" in form else None
+        machine = form.get("AnsweredBy", "") in MACHINES
+        return Heard(form.get("CallSid", ""), machine, form.get("Digits", "") if connected is None else "", connected)
+
+    def speak(self, speech: Speech) -> bytes:
+        return str(_twiml(speech)).encode()
+
+    def let_go_on(self, ref: str, seconds: int) -> Request:
+        return Request("POST", f"{self._calls}/{ref}.json", self._headers, urlencode({"TimeLimit": seconds}).encode())
+
+    def interrupt(self, ref: str, speech: Speech) -> Request:
+        return Request("POST", f"{self._calls}/{ref}.json", self._headers, urlencode({"Twiml": str(_twiml(speech))}).encode())
+
+    def _call_receipt(self, status: str, ref: str, duration: str, raw: Mapping[str, object]) -> Receipt | None:
+        """Paid for are the minutes that Twilio counted, of a call that ended (F52, F53)."""
+        state = STATES.get(status)
+        if state is None:
+            return None
+        units = None
+        if state is not State.SENT:
+            units = 0 if status in UNANSWERED else minutes(int(duration)) if duration.isdigit() else None
+        kept = {
+            name: raw[name]
+            for name in ("CallStatus", "status", "CallDuration", "duration", "AnsweredBy", "SipResponseCode")
+            if raw.get(name)
+        }
+        return Receipt(state, ref, status, "", kept, billable=False, units=units)
+
     def _receipt(self, status: str, ref: str, error_code: str, raw: Mapping[str, object]) -> Receipt | None:
         state = STATES.get(status)
         kept = {
@@ -133,3 +215,24 @@ class Twilio:
 
 def _rows(found: object) -> list[dict[str, object]]:
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def _twiml(speech: Speech) -> VoiceResponse:
+    """Everything is said, and a key listened for, in one verb: who presses one early need not hear the rest."""
+    answer = VoiceResponse()
+    heard: VoiceResponse | Gather = answer
+    if speech.keys_to:
+        heard = answer.gather(num_digits=1, action=speech.keys_to, method="POST", timeout=KEY_SECONDS)
+    for where, said in ((heard, speech.says), (answer, speech.otherwise)):
+        for words in said:
+            where.append(Say(words, voice=speech.voice, language=speech.language))
+    if speech.connect:
+        dial = Dial(
+            action=speech.connect_ended, method="POST", timeout=RING_SECONDS, time_limit=speech.seconds, caller_id=speech.sender
+        )
+        events = "initiated ringing answered completed"
+        dial.number(speech.connect, status_callback=speech.connect_receipts, status_callback_event=events)
+        answer.append(dial)
+    else:
+        answer.hangup()
+    return answer

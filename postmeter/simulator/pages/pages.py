@@ -23,6 +23,7 @@ from postmeter.simulator.stripe.cards import BANK_ACCOUNTS, CARDS
 from postmeter.simulator.stripe.currencies import shown
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import StripeError
+from postmeter.simulator.twilio.calls import PEOPLE, Telephones
 from postmeter.simulator.twilio.messages import Carrier
 from postmeter.simulator.twilio.numbers import MAGIC
 from postmeter.simulator.world import World
@@ -35,7 +36,7 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 
 
 def pages(
-    world: World, carrier: Carrier, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes
+    world: World, carrier: Carrier, telephones: Telephones, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes
 ) -> list[HTTPRouteHandler]:
     def page(name: str, status: int = 200, **facts: Any) -> Response[str]:
         now = datetime.fromtimestamp(world.clock.now(), UTC)
@@ -51,6 +52,7 @@ def pages(
         return page(
             "index.html",
             numbers=MAGIC.items(),
+            people=PEOPLE.items(),
             mailboxes=FATES.items(),
             cards=CARDS.values(),
             accounts=BANK_ACCOUNTS.values(),
@@ -74,7 +76,12 @@ def pages(
 
     @get("/street/{number:str}")
     async def phone(number: str) -> Response[str]:
-        return page("phone.html", **phone_of(world, number))
+        return page("phone.html", live=telephones.live(number), **phone_of(world, number))
+
+    @post("/street/{number:str}/keys")
+    async def press(number: str, data: Form) -> Redirect:
+        telephones.press(number, data.get("key", ""))
+        return Redirect(f"/street/{number}", status_code=303)
 
     @post("/street/{number:str}")
     async def answer(number: str, data: Form) -> Redirect:
@@ -154,6 +161,7 @@ def pages(
         street,
         phone,
         answer,
+        press,
         checkout,
         save_card,
         bank,

@@ -4,14 +4,15 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 from typing import Any
 
+from postmeter.simulator.twilio.calls import PEOPLE
 from postmeter.simulator.twilio.numbers import MAGIC
 from postmeter.simulator.world import World
 
 PHONES_A_PAGE = 24
 BUBBLES_A_PHONE = 3
 BUBBLES_ON_ITS_PAGE = 200
-ARRIVED = frozenset({"delivered", "received"})
-LOST = frozenset({"undelivered", "failed"})
+ARRIVED = frozenset({"delivered", "received", "completed", "COMPLETED"})
+LOST = frozenset({"undelivered", "failed", "busy", "no-answer", "FAILURE"})
 
 
 def phones_of(world: World, *, q: str, before: int | None) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def phone_of(world: World, number: str) -> dict[str, Any]:
         "SELECT sender FROM messages WHERE phone = ? AND direction = 'outbound-api' GROUP BY sender ORDER BY max(id) DESC",
         (number,),
     )
-    magic = MAGIC.get(number[-4:])
+    magic = MAGIC.get(number[-4:]) or PEOPLE.get(number[-4:])
     return {
         "number": number,
         "bubbles": _bubbles(world, number, BUBBLES_ON_ITS_PAGE),

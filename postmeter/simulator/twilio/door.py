@@ -9,11 +9,13 @@ from uuid import uuid4
 
 from postmeter.simulator.faults import Fault, Fired
 from postmeter.simulator.trouble import under_fault
+from postmeter.simulator.twilio.calls import Telephones
 from postmeter.simulator.twilio.messages import API_VERSION, Carrier
 from postmeter.simulator.twilio.numbers import ERRORS, Fate, fate_of
 from postmeter.simulator.wire import Answer, Receive, Request, Scope, Send, as_json
 
 PATH = re.compile(rf"/{API_VERSION}/Accounts/(?P<account>\w+)/Messages(?:/(?P<sid>\w+))?\.json")
+CALL = re.compile(rf"/{API_VERSION}/Accounts/(?P<account>\w+)/Calls(?:/(?P<sid>\w+))?\.json")
 PICTURE = re.compile(rf"/{API_VERSION}/Accounts/\w+/Messages/(?P<sid>\w+)/Media/(?P<media>\w+)")
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,6}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
@@ -40,8 +42,8 @@ def trouble(status: int) -> Answer:
 
 
 class TwilioDoor:
-    def __init__(self, carrier: Carrier) -> None:
-        self._carrier = carrier
+    def __init__(self, carrier: Carrier, telephones: Telephones) -> None:
+        self._carrier, self._telephones = carrier, telephones
         self._world = carrier.world
         credentials = self._world.settings.credentials
         pair = f"{credentials.twilio_account_sid}:{credentials.twilio_auth_token}"
@@ -58,12 +60,14 @@ class TwilioDoor:
             raise TwilioError(20003, 401)
         if picture := PICTURE.fullmatch(request.path):
             return self._picture(picture["sid"], picture["media"])
-        found = PATH.fullmatch(request.path)
+        call = CALL.fullmatch(request.path)
+        found = call or PATH.fullmatch(request.path)
         if not found or found["account"] != self._carrier.account:
             raise TwilioError(20404, 404)
         to = dict(request.form).get("To", "") if request.method == "POST" and not found["sid"] else ""
         fired = self._fault_for(request, to)
-        return await under_fault(fired, self._world, lambda: self._handle(request, found["sid"], fired), trouble)
+        handle = self._handle_call if call else self._handle
+        return await under_fault(fired, self._world, lambda: handle(request, found["sid"], fired), trouble)
 
     def _picture(self, sid: str, media: str) -> Answer:
         try:
@@ -96,6 +100,30 @@ class TwilioDoor:
             raise TwilioError(20404, 404)
         except TwilioError as error:  # a refusal is kept in the log like everything else
             return error.answer()
+
+    def _handle_call(self, request: Request, sid: str | None, fired: Fired | None) -> Answer:
+        try:
+            if request.method == "POST" and sid:
+                return as_json(200, self._telephones.change(sid, dict(request.form)))
+            if request.method == "POST":
+                return as_json(201, self._call(request, fired))
+            if sid:
+                return as_json(200, self._telephones.resource(self._telephones.find(sid)))
+            return as_json(200, {"calls": self._telephones.made(dict(request.query).get("To"))})
+        except KeyError:
+            return TwilioError(20404, 404).answer()
+        except TwilioError as error:
+            return error.answer()
+
+    def _call(self, request: Request, fired: Fired | None) -> dict[str, Any]:
+        form = dict(request.form)
+        to, sender = form.get("To", ""), form.get("From", "")
+        self._check(to=to, sender=sender, body="call", media=0, callback_url=form.get("StatusCallback"))
+        if urlsplit(form.get("Url", "")).scheme not in {"http", "https"}:
+            raise TwilioError(21205)
+        fate = self._fate(to, sender)
+        hidden = fired.seconds if fired and fired.fault is Fault.HIDDEN else fate.hidden_seconds
+        return self._telephones.make(request.form, hidden=hidden)
 
     def _find(self, sid: str) -> Any:
         try:
@@ -166,7 +194,7 @@ class TwilioDoor:
         size = min(max(int(query.get("PageSize") or 50), 1), LARGEST_PAGE)
         page = int(query.get("Page") or 0)
         rows = self._world.log.rows(
-            "SELECT * FROM messages WHERE visible_from <= :now AND (:to IS NULL OR recipient = :to)"
+            "SELECT * FROM messages WHERE sid GLOB '[SM]M*' AND visible_from <= :now AND (:to IS NULL OR recipient = :to)"
             " AND (:sender IS NULL OR sender = :sender)"
             " AND coalesce(sent, created) >= :since AND coalesce(sent, created) < :until"
             " AND (:token IS NULL OR id < (SELECT id FROM messages WHERE sid = :token)) ORDER BY id DESC LIMIT :size + 1",

@@ -11,6 +11,7 @@ ERRORS = {
     20404: "The requested resource was not found",
     20429: "Too Many Requests",
     20500: "Internal Server Error",
+    21205: "Url is not a valid URL",
     21211: "Invalid 'To' Phone Number",
     21212: "Invalid 'From' Number",
     21408: "Permission to send an SMS has not been enabled for the region indicated by the 'To' number",
