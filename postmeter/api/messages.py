@@ -65,10 +65,10 @@ Text = Annotated[
     ),
 ]
 ChannelName = Annotated[
-    Literal["sms", "mms", "fax", "email"],
+    Literal["sms", "mms", "fax", "voice", "email"],
     Meta(
         description="`sms`: a text message; `mms`: a picture message, which needs `media`; `fax`: `media` as pages, after a cover sheet"
-        " where there is a `text`; `email`: free, and needs a `subject`."
+        " where there is a `text`; `voice`: a call that speaks the `text`; `email`: free, and needs a `subject`."
     ),
 ]
 Subject = Annotated[str, Meta(description="Of an email, in one line.", max_length=200, examples=["Your visit on Tuesday"])] | None

@@ -114,9 +114,10 @@ def _rates() -> list[rating.NewRate]:
     out = [rating.NewRate("sms", "out", prefix, country, price, fee) for prefix, country, price, fee in RATES]
     email = [rating.NewRate("email", "out", "0", "001", 0, 0)]
     pictures = [rating.NewRate("mms", "out", "1", "US", 20_000, 8_000)]
+    calls = [rating.NewRate("voice", "out", "1", "US", 30_000, 0)]
     faxes = [rating.NewRate("fax", "out", "1", "US", 70_000, 0)]
     inbound = [rating.NewRate("sms", "in", "1", "US", 7_500, 0)]
-    return out + pictures + faxes + email + inbound
+    return out + pictures + calls + faxes + email + inbound
 
 
 def _write_logins(password: str) -> None:

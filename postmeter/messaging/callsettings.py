@@ -6,13 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from postmeter.customers import queries as customers
+from postmeter.customers.models import Customer
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.guard import queries as guarding
 from postmeter.kit.phone import normalize
 from postmeter.kit.refusals import BadInput
-from postmeter.messaging.channels.voice import LANGUAGES, VOICES, Key
+from postmeter.messaging.channels.voice import LANGUAGES, VOICES, Key, Script
 from postmeter.messaging.kinds import AUTOMATED, OPT_IN
 from postmeter.messaging.models import CallSetting
 from postmeter.rating import queries as rating
@@ -82,6 +83,11 @@ def rules(*, customer_id: int) -> CallRules:
         row.talk_minutes,
         {Key(key): digit for key, digit in row.keys.items()},
     )
+
+
+def script_of(customer: Customer, known: CallRules, *, kind: str, sender: str) -> Script:
+    """What is said around a text of this kind."""
+    return Script(known.language, customer.name, known.talk_number or sender, known.keys_for(kind))
 
 
 @scoped

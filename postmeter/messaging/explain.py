@@ -171,6 +171,12 @@ _LEDGER = {
 }
 
 
+_NEXT_MINUTES = {
+    "hold": "{amount} is promised to the next minutes of the call.",
+    "void": "The next minutes were not talked: what was held for them is available again.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that happened. `state` names its icon; `micros` is what the available balance gained or lost by it."""
@@ -283,8 +289,7 @@ def _measured(message: Message) -> str:
             f"The fax is {message.segments} page{'s' if message.segments > 1 else ''}; pages that do not arrive are not charged."
         )
     if message.channel == "voice":
-        count = "1 minute" if message.segments == 1 else f"{message.segments} minutes"
-        return f"{count} of it {'is' if message.segments == 1 else 'are'} held; minutes that are not talked are not charged."
+        return "Its minutes are held before they are talked; those that are not talked are not charged."
     count = "1 segment" if message.segments == 1 else f"{message.segments} segments"
     if message.encoding != sms.Encoding.UCS2:
         return f"The text is {count} in {message.encoding}."
@@ -298,6 +303,8 @@ def _entry(entry: Entry, message: Message, holds: Mapping[int, int]) -> Step:
     kind = OVERRUN if entry.code == OVERRUN else entry.kind
     amount, held = entry.amount_micros, holds.get(entry.ref_id, 0)
     title, text, icon = _LEDGER[kind]
+    if entry.ref_id != message.id and kind in _NEXT_MINUTES:
+        text = _NEXT_MINUTES[kind]
     moved = {"hold": -amount, "post": held - amount, "void": held, "expire": held, "transfer": amount, OVERRUN: -amount}[kind]
     return Step(entry.at, icon, title, text.format(amount=format_amount(amount, message.unit)), moved or None, entry.id)
 

@@ -8,7 +8,7 @@ from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.kit.refusals import NotFound
 from postmeter.ledger import queries as ledger
-from postmeter.messaging.models import Batch, Extension, Message, Quote, QuoteItem, Receipt
+from postmeter.messaging.models import Batch, Call, Extension, Message, Quote, QuoteItem, Receipt
 
 # What providers say of a number that does not exist or takes no texts (Twilio's, which the other adapters translate to), and mail
 # servers of a mailbox (RFC 3463: 5.1 an address, 5.2 a mailbox that is off).
@@ -103,6 +103,12 @@ def trail(*, customer_id: int, message_id: int) -> Trail:
     more = Extension.objects.filter(customer_id=customer_id, message_id=message_id) if found.channel == "voice" else []
     entries = ledger.entries_of(customer_id=customer_id, ref_ids=[message_id, *(each.id for each in more)])
     return Trail(found, tuple(receipts), tuple(entries))
+
+
+@scoped
+def call(*, customer_id: int, message_id: int) -> Call | None:
+    """How a call went; None where nobody answered it."""
+    return Call.objects.filter(customer_id=customer_id, id=message_id).first()
 
 
 @scoped

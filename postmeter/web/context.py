@@ -57,6 +57,7 @@ NAVIGATION = (
         (
             Entry("Invoice details", "billing-details", permission=permissions.MANAGE_BILLING_DETAILS),
             Entry("Messaging", "messaging-settings", permission=permissions.READ_BALANCE),
+            Entry("Calls", "calls-settings", permission=permissions.MANAGE_MEMBERS),
             Entry("Limits and countries", "limits", permission=permissions.READ_BALANCE),
             Entry("API keys", "keys", permission=permissions.MANAGE_KEYS),
             Entry("Webhooks", "webhooks", permission=permissions.MANAGE_KEYS),

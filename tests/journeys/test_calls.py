@@ -370,9 +370,9 @@ def test_a_worker_that_dies_after_it_held_for_more_tells_the_provider_in_its_nex
     sent = call(harbour, "2209")
     with Passing(house, harbour, sent) as passing:
         passing.go_on(15, worker=False)
-        house.die("look_after", {"seconds": 20}, crash_at="messaging.call_held")
+        house.die("look_after", {"seconds": 45}, crash_at="messaging.call_held")
         assert harbour.held == 2 * MINUTE
-        asyncio.run(calling.look_after(settings=settings.PROVIDERS, now=timezone.now() + timedelta(seconds=20)))
+        asyncio.run(calling.look_after(settings=settings.PROVIDERS, now=timezone.now() + timedelta(seconds=45)))
         assert harbour.held == 2 * MINUTE
         passing.go_on(120, worker=False)
     assert (passing.ends().charged_micros, harbour.held) == (2 * MINUTE, 0)

@@ -14,7 +14,7 @@ from postmeter.messaging.channels.sms import Empty, Unsendable
 MINUTE = 60  # seconds: the increment
 TEXT_AT_MOST = 1_500  # characters
 ENCODING = "VOICE"
-SECONDS_AROUND = 30  # who calls, which keys there are, and time to press one
+SECONDS_AROUND = 35  # who calls, which keys there are, and time to press one
 CHARACTERS_A_SECOND = 10  # slowly; usual are 14
 
 
@@ -83,6 +83,7 @@ _WORDS = {
         "no_meaning": "This key does nothing here.",
         "call_back": "We have a message for you. Please call us at {number}.",
         "ends": "We are sorry: this call ends now. Please call us at {number}.",
+        "reach": "You can reach us at {number}.",
         "goodbye": "Goodbye.",
     },
     "es": {
@@ -104,6 +105,7 @@ _WORDS = {
         "no_meaning": "Esta tecla no hace nada aquí.",
         "call_back": "Tenemos un mensaje para usted. Por favor, llámenos al {number}.",
         "ends": "Lo sentimos: esta llamada termina ahora. Por favor, llámenos al {number}.",
+        "reach": "Puede llamarnos al {number}.",
         "goodbye": "Adiós.",
     },
     "fr": {
@@ -125,6 +127,7 @@ _WORDS = {
         "no_meaning": "Cette touche ne fait rien ici.",
         "call_back": "Nous avons un message pour vous. Veuillez nous appeler au {number}.",
         "ends": "Nous sommes désolés : cet appel se termine. Veuillez nous appeler au {number}.",
+        "reach": "Vous pouvez nous joindre au {number}.",
         "goodbye": "Au revoir.",
     },
 }
@@ -148,10 +151,13 @@ class Script:
         return [self.word("opening"), *stop]
 
     def menu(self) -> list[str]:
+        """What keys do, and the number that 47 CFR 64.1200(b)(2) wants to be said."""
         if Key.AGREE in self.keys:
-            return [self.word("agree", key=self.keys[Key.AGREE], stop=self.keys[Key.STOP])]
-        offered = (Key.CONFIRM, Key.CANCEL, Key.TALK, Key.REPEAT)
-        return [self.word(key, key=self.keys[key]) for key in offered if key in self.keys]
+            said = [self.word("agree", key=self.keys[Key.AGREE], stop=self.keys[Key.STOP])]
+        else:
+            offered = (Key.CONFIRM, Key.CANCEL, Key.TALK, Key.REPEAT)
+            said = [self.word(key, key=self.keys[key]) for key in offered if key in self.keys]
+        return [*said, self.word("reach")]
 
 
 def question(language: str) -> str:

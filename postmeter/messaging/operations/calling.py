@@ -23,7 +23,7 @@ from postmeter.kit.refusals import NotFound, Refusal
 from postmeter.ledger import operations as ledger
 from postmeter.messaging import inbox
 from postmeter.messaging.addresses import call_url, receipt_urls
-from postmeter.messaging.callsettings import CallRules, Machines, rules
+from postmeter.messaging.callsettings import CallRules, Machines, rules, script_of
 from postmeter.messaging.channels.voice import ENCODING, MINUTE, Key, Script, minutes
 from postmeter.messaging.inbox import Attention, Come
 from postmeter.messaging.kinds import TALK
@@ -39,7 +39,7 @@ from postmeter.wallets import queries as wallets
 
 STEP, TALK_STEP = 1, 5  # minutes
 SPOKEN_AT_MOST = 10  # minutes of a call on which nobody is put through
-AHEAD = timedelta(seconds=45)  # how long before its end more is held for a call
+AHEAD = timedelta(seconds=20)  # how long before its end more is held for a call
 NOTED = {Key.CONFIRM: "Confirmed", Key.CANCEL: "Cancelled"}
 AFTER = {Key.CONFIRM: "confirmed", Key.CANCEL: "cancelled"}
 
@@ -56,8 +56,7 @@ class _On:
 
     @property
     def script(self) -> Script:
-        keys = self.rules.keys_for(self.message.kind)
-        return Script(self.rules.language, self.customer.name, self.rules.talk_number or self.message.sender, keys)
+        return script_of(self.customer, self.rules, kind=self.message.kind, sender=self.message.sender)
 
     @property
     def elapsed(self) -> float:

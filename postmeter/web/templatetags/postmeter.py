@@ -26,6 +26,7 @@ from postmeter.web import drawing
 from postmeter.web.forms import new_key
 
 register = template.Library()
+CHANNEL_NAMES = {"sms": "Text message", "mms": "Picture message", "fax": "Fax", "voice": "Call", "email": "Email"}
 RUNWAY_DAYS = 30  # of a forecast are drawn
 
 
@@ -50,6 +51,12 @@ def unit_price(micros: int, unit: str) -> str:
     if unit in CREDITS:
         return format_amount(micros, unit)
     return format_amount(micros, unit, 4 if micros % 100 == 0 else 6)
+
+
+@register.filter
+def channel_name(channel: str) -> str:
+    """`{{ message.channel|channel_name }}`: "Picture message"."""
+    return CHANNEL_NAMES[channel]
 
 
 @register.filter

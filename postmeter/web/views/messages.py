@@ -141,6 +141,7 @@ def trail(request: MemberRequest, message_id: int) -> HttpResponse:
             "files": media.listed(customer_id=request.seat.customer_id, message_ids=[message_id]).get(message_id, []),
             "trail": found,
             "told": explain(found),
+            "call": queries.call(customer_id=request.seat.customer_id, message_id=message_id),
             "payer": accounts.name_of(customer_id=request.seat.customer_id, wallet_id=found.message.wallet_id),
             "steps": [
                 {

@@ -25,6 +25,7 @@ CHANNELS = (
     ("sms", "hand", "Text messages that members send themselves", "segment"),
     ("sms", "in", "Text messages that you receive", "segment"),
     ("mms", "out", "Picture messages that you send", "message"),
+    ("voice", "out", "Calls that you make", "minute"),
     ("fax", "out", "Faxes that you send", "page"),
     ("email", "out", "E-mail", "message"),
 )

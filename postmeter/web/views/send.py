@@ -20,8 +20,9 @@ from postmeter.db import scope
 from postmeter.kit import csv
 from postmeter.kit.money import decimal_string, from_minor
 from postmeter.kit.refusals import BadInput, NotCovered, Refusal
-from postmeter.messaging import lint, media, night, queries
+from postmeter.messaging import callsettings, lint, media, night, queries
 from postmeter.messaging.channels import CHANNELS, email, sms
+from postmeter.messaging.kinds import AD_HOC
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations import fax
 from postmeter.messaging.operations import quote as quotes
@@ -72,7 +73,13 @@ class FilesField(forms.FileField):
 class ComposeForm(TextForm):
     channel = forms.ChoiceField(
         label="Send as",
-        choices=[("sms", "Text message"), ("mms", "Picture message"), ("fax", "Fax"), ("email", "Email, free")],
+        choices=[
+            ("sms", "Text message"),
+            ("mms", "Picture message"),
+            ("voice", "Call"),
+            ("fax", "Fax"),
+            ("email", "Email, free"),
+        ],
         widget=forms.RadioSelect,
         initial="sms",
     )
@@ -203,6 +210,11 @@ class Preview:
     @property
     def recipients(self) -> int:
         return len(self.good)
+
+    @property
+    def minutes(self) -> int:
+        """Of one call."""
+        return max((item.segments for item in self.good), default=1)
 
     @property
     def price_micros(self) -> int:
@@ -377,6 +389,7 @@ def _quote_page(request: MemberRequest, found: Quote, refusal: Refusal | None = 
         "spelling": queries.spelling(customer_id=customer_id, quote_id=found.id),
         "files": media.listed(customer_id=customer_id, message_ids=[found.id]).get(found.id, []),
         "samples": [(item, *_worded(found, item)) for item in samples],
+        "spoken": _spoken(request) if found.channel == "voice" else None,
         "excluded": excluded[:EXCLUDED_AT_ONCE],
         "more_excluded": excluded[EXCLUDED_AT_ONCE - 1].position if len(excluded) > EXCLUDED_AT_ONCE else None,
         "past_first": _after(request) >= 0,
@@ -390,6 +403,13 @@ def _quote_page(request: MemberRequest, found: Quote, refusal: Refusal | None = 
 
 def _worded(found: Quote, item: QuoteItem) -> tuple[str, str]:
     return email.split(item.body) if found.channel == "email" else ("", item.body)
+
+
+def _spoken(request: MemberRequest) -> dict[str, list[str]]:
+    """What is said before and after the text."""
+    known = callsettings.rules(customer_id=request.seat.customer_id)
+    script = callsettings.script_of(request.customer, known, kind=AD_HOC, sender=request.customer.sender)
+    return {"before": script.opening(), "after": script.menu()}
 
 
 def _money_after(request: MemberRequest, found: Quote, figures: Figures) -> dict[str, Any]:
