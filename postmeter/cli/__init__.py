@@ -21,6 +21,7 @@ COMMANDS = {
     "operator": "Who may sign in on the operator's pages.",
     "texts": "Give customers new keys for what their messages say.",
     "breaker": "Stop all automatic top-ups, and let them go on.",
+    "costs": "What providers billed, beside what was charged.",
     "guard": "Limits, countries and stops of a customer.",
     "demo": "Play the whole journey without a browser, in an instance of its own.",
     "bench": "Measure, and write bench/latest.json.",

@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "postmeter.notifications",
     "postmeter.statements",
     "postmeter.terms",
+    "postmeter.costs",
     "postmeter.webhooks",
     "postmeter.web",
     "django.contrib.auth",

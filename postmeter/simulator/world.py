@@ -20,6 +20,7 @@ KNOBS: dict[str, Any] = {
     "event_delay": [0.05, 0.3],  # seconds until the gateway's event is posted
     "settlement_days": 4,  # how long a bank debit stays in processing
     "dispute_days": 10,  # how long after the charge the card holder complains
+    "carrier_fee_hours": 24,  # how long after a day's end carriers' fees for it are known
     "carrier_opt_out": False,  # whether the carrier itself blocks who answered STOP (error 21610)
 }
 

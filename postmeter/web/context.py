@@ -71,6 +71,7 @@ CONSOLE_NAVIGATION = (
     Entry("Customers", "console-customers", "members"),
     Entry("Bank transfers", "console-wires", "download"),
     Entry("Money", "console-money", "credit"),
+    Entry("Costs", "console-costs", "refund"),
     Entry("Invoices", "console-invoices", "invoice"),
     Entry("Prices", "console-prices", "prices"),
     Entry("Log", "console-log", "clock"),

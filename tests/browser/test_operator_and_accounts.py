@@ -13,12 +13,16 @@ from axe_playwright_python.sync_playwright import Axe
 from django.db import connection
 from django.utils import timezone
 
+from postmeter.costs import operations as costs
+from postmeter.costs import queries as known_costs
+from postmeter.costs.models import Run
 from postmeter.customers import operations as customers
 from postmeter.customers.models import Role, User
-from postmeter.db import calls
+from postmeter.db import calls, scope
 from postmeter.db.public_ids import public_ids
 from postmeter.db.roles import roles_of
 from postmeter.kit.money import MICROS
+from postmeter.messaging.providers import Billed
 from postmeter.terms import grants, queries, requests
 from postmeter.topups import automation, bills
 from tests.browser.test_buying import apart, confirm_person, sign_in
@@ -133,6 +137,8 @@ def test_every_page_of_the_operator_is_readable_by_everybody(
         "/customers/",
         "/customers/new/",
         "/wires/",
+        "/costs/",
+        *apart(a_bill),
         "/money/",
         "/invoices/",
         "/prices/",
@@ -141,6 +147,20 @@ def test_every_page_of_the_operator_is_readable_by_everybody(
         *own,
     ):
         read_by_everybody(page, f"{console}{address}", width)
+
+
+def a_bill() -> list[str]:
+    """A day's bill with a line, and its page."""
+    day = timezone.now().date()
+    with scope.every_customer():
+        costs.keep(provider="sinch", day=day, records=[Billed("message", "F" * 26, 3, 90_000, "USD")], now=timezone.now())
+        known = {
+            "started_at": timezone.now(),
+            "finished_at": timezone.now(),
+            "totals": known_costs.totals(provider="sinch", day=day),
+        }
+        Run.objects.get_or_create(provider="sinch", day=day, nth=1, defaults=known | {"id": calls.next_id()})
+    return [f"/costs/sinch/{day}/"]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

@@ -53,6 +53,17 @@ def send_list(*, customer_id: int, recipients: list[str], body: str, key: str) -
     submit(Submission(customer_id, recipients, bodies, "x", key=UUID(key), digest=UUID(key)), now=timezone.now())
 
 
+def read_bills(*, seconds: int) -> None:
+    """What the worker does with providers' bills, so many seconds from now."""
+    import asyncio
+
+    from django.conf import settings
+
+    from postmeter.costs import operations
+
+    asyncio.run(operations.read_due(settings=settings.PROVIDERS, now=timezone.now() + timedelta(seconds=seconds)))
+
+
 def look_after(*, seconds: int) -> None:
     """What the worker does with calls, so many seconds from now."""
     import asyncio
@@ -85,4 +96,5 @@ if __name__ == "__main__":
         "send_list": send_list,
         "sweep": sweep,
         "look_after": look_after,
+        "read_bills": read_bills,
     }[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -83,6 +83,7 @@ PAGES = [
     "/customers/",
     "/customers/new/",
     "/wires/",
+    "/costs/",
     "/money/",
     "/invoices/",
     "/prices/",

@@ -41,18 +41,20 @@ class HttpCarrier:
         return self._provider.outcome(reply)
 
     async def look_up(self, message: Outbound, taken: frozenset[str]) -> Receipt | None:
-        try:
-            reply = await self._ask(self._provider.lookup(message))
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
-        return self._provider.found(message, reply, taken)
+        reply = await self.ask(self._provider.lookup(message))
+        return self._provider.found(message, reply, taken) if reply else None
 
     async def tell(self, request: Request) -> bool:
         """Whether the provider heard it; one that did not is told again."""
+        reply = await self.ask(request)
+        return reply is not None and reply.status < 300
+
+    async def ask(self, request: Request) -> Reply | None:
+        """None where no answer came."""
         try:
-            return (await self._ask(request)).status < 300
+            return await self._ask(request)
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
+            return None
 
     async def _ask(self, request: Request) -> Reply:
         assert self._session is not None, "use `async with carrier(...)`"

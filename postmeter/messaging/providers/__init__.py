@@ -8,10 +8,13 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from importlib import import_module
 from typing import Protocol, cast
 
 from postmeter.messaging.states import State
+from postmeter.rating.price import up_to_a_micro
 
 
 class Forged(Exception):
@@ -190,6 +193,39 @@ class HttpProvider(Protocol):
     def file(self, url: str) -> Request: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What a provider says that one thing costs; `price_micros` is None while it does not know. `kind`: message, received or fee."""
+
+    kind: str
+    ref: str
+    units: int
+    price_micros: int | None
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillPage:
+    """A page of a bill; `next_page` is what to ask for the next one, empty after the last."""
+
+    records: Sequence[Billed]
+    next_page: str
+
+
+class BillingProvider(HttpProvider, Protocol):
+    """One whose bill can be read, in `bill_parts` parts."""
+
+    bill_parts: int
+
+    def bill(self, part: int, day: date, page: str) -> Request:
+        """Ask for a page of one part of a day's bill; an empty `page` is the first."""
+        ...
+
+    def billed(self, part: int, day: date, reply: Reply) -> BillPage | None:
+        """What it says; None for an answer that is none, which is asked for again."""
+        ...
+
+
 class CallProvider(HttpProvider, Protocol):
     """One that makes calls, too: it asks what to say, and can be told while a call goes on."""
 
@@ -233,6 +269,20 @@ def call_provider(name: str, settings: Mapping[str, str]) -> CallProvider:
     if "voice" not in made.channels:
         raise KeyError(name)
     return cast(CallProvider, made)
+
+
+def billing_provider(name: str, settings: Mapping[str, str]) -> BillingProvider | None:
+    """The same, of one whose bill can be read; None for another."""
+    made = provider(name, settings)
+    return cast(BillingProvider, made) if hasattr(made, "bill_parts") else None
+
+
+def amount_micros(said: object) -> int | None:
+    """A decimal amount of money as a provider writes it, rounded up to a micro; costs are said with and without a minus."""
+    try:
+        return up_to_a_micro(abs(Decimal(str(said)))) if said not in (None, "") else None
+    except ArithmeticError:
+        return None
 
 
 def provider(name: str, settings: Mapping[str, str]) -> HttpProvider:

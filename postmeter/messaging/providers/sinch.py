@@ -4,10 +4,13 @@ import base64
 import hmac
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from urllib.parse import quote, urlencode, urlsplit
 
 from postmeter.messaging.providers import (
     Accepted,
+    Billed,
+    BillPage,
     Callback,
     Forged,
     Outbound,
@@ -19,6 +22,7 @@ from postmeter.messaging.providers import (
     Request,
     TryLater,
     Unknown,
+    amount_micros,
     basic,
     read_json,
 )
@@ -41,6 +45,7 @@ class Sinch:
 
     name = "sinch"
     channels = frozenset({"fax"})
+    bill_parts = 1
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._faxes = f"{settings['base_url'].rstrip('/')}/v3/projects/{settings['project_id']}/faxes"
@@ -111,6 +116,18 @@ class Sinch:
             raise Forged
         return Request("GET", url, {"Authorization": self._headers["Authorization"]})
 
+    def bill(self, part: int, day: date, page: str) -> Request:
+        asked = {"createTime": str(day), "pageSize": 1000} | ({"page": page} if page else {})
+        return Request("GET", f"{self._faxes}?{urlencode(asked)}", self._headers)
+
+    def billed(self, part: int, day: date, reply: Reply) -> BillPage | None:
+        said = reply.said
+        faxes, number, last = said.get("faxes"), said.get("pageNumber"), said.get("totalPages")
+        if reply.status != 200 or not isinstance(faxes, list):
+            return None
+        more = isinstance(number, int) and isinstance(last, int) and number < last
+        return BillPage([_billed(fax) for fax in faxes if isinstance(fax, dict)], str(number + 1) if more else "")  # type: ignore[operator]
+
     def _with_password(self, url: str) -> str:
         parts = urlsplit(url)
         return parts._replace(netloc=f"{USER}:{quote(self._password, safe='')}@{parts.netloc}").geturl()
@@ -134,3 +151,12 @@ def _receipt(fax: Mapping[str, object]) -> Receipt | None:
         if fax.get(name)
     }
     return Receipt(state, str(fax.get("id", "")), status.lower(), code, kept, billable=False, units=units)
+
+
+def _billed(fax: Mapping[str, object]) -> Billed:
+    price = fax.get("price")
+    said = price if isinstance(price, dict) else {}
+    sent = fax.get("pagesSentSuccessfully", fax.get("numberOfPages"))
+    kind = "received" if fax.get("direction") == "INBOUND" else "message"
+    micros = amount_micros(said.get("amount"))
+    return Billed(kind, str(fax.get("id")), sent if isinstance(sent, int) else 0, micros, str(said.get("currencyCode") or "USD"))

@@ -1,6 +1,7 @@
 """Twilio's Messages and Calls, API version 2010-04-01, and what is said on calls in TwiML."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
@@ -10,6 +11,8 @@ from yarl import URL
 from postmeter.messaging.channels.voice import minutes
 from postmeter.messaging.providers import (
     Accepted,
+    Billed,
+    BillPage,
     Callback,
     Forged,
     Heard,
@@ -23,6 +26,7 @@ from postmeter.messaging.providers import (
     Speech,
     TryLater,
     Unknown,
+    amount_micros,
     basic,
 )
 from postmeter.messaging.states import State
@@ -51,6 +55,7 @@ STATES = {
 # Calls that somebody answered are paid for, by the minute; the others are not.
 UNANSWERED = frozenset({"busy", "no-answer", "failed", "canceled"})
 MACHINES = frozenset({"machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other", "fax"})
+UNBILLED = UNANSWERED  # they never get a price
 KEY_SECONDS = 6  # to press one, after everything is said
 RING_SECONDS = 30
 # Carriers charge for what went out, delivered or not.
@@ -59,16 +64,26 @@ OPTED_OUT = "21610"
 FILES_AT_MOST = 10
 
 
+# The parts of a bill: where each is asked for, and how the day is said. Carriers' fees are told about a day later.
+BILL = (
+    ("Messages.json?PageSize=1000&DateSent={day}", "messages"),
+    ("Calls.json?PageSize=1000&StartTime={day}", "calls"),
+    ("Usage/Records/Daily.json?Category=sms-messages-carrierfees&StartDate={day}&EndDate={day}", "usage_records"),
+    ("Usage/Records/Daily.json?Category=mms-messages-carrierfees&StartDate={day}&EndDate={day}", "usage_records"),
+)
+
+
 class Twilio:
     """Settings: base_url, account_sid, auth_token."""
 
     name = "twilio"
     channels = frozenset({"sms", "mms", "voice"})
+    bill_parts = len(BILL)
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._base = settings["base_url"].rstrip("/")
-        account = f"{self._base}/2010-04-01/Accounts/{settings['account_sid']}"
-        self._messages, self._calls = f"{account}/Messages.json", f"{account}/Calls"
+        self._account = f"{self._base}/2010-04-01/Accounts/{settings['account_sid']}"
+        self._messages, self._calls = f"{self._account}/Messages.json", f"{self._account}/Calls"
         self._headers = {
             "Authorization": basic(settings["account_sid"], settings["auth_token"]),
             "Content-Type": "application/x-www-form-urlencoded",
@@ -185,6 +200,18 @@ class Twilio:
     def interrupt(self, ref: str, speech: Speech) -> Request:
         return Request("POST", f"{self._calls}/{ref}.json", self._headers, urlencode({"Twiml": str(_twiml(speech))}).encode())
 
+    def bill(self, part: int, day: date, page: str) -> Request:
+        url = f"{self._base}{page}" if page else f"{self._account}/{BILL[part][0].format(day=day)}"
+        return Request("GET", url, self._headers)
+
+    def billed(self, part: int, day: date, reply: Reply) -> BillPage | None:
+        said, name = reply.said, BILL[part][1]
+        if reply.status != 200 or not isinstance(said.get(name), list):
+            return None
+        read = _fee if name == "usage_records" else _billed
+        records = [record for row in _rows(said[name]) if (record := read(row, day))]
+        return BillPage(records, str(said.get("next_page_uri") or ""))
+
     def _call_receipt(self, status: str, ref: str, duration: str, raw: Mapping[str, object]) -> Receipt | None:
         """Paid for are the minutes that Twilio counted, of a call that ended (F52, F53)."""
         state = STATES.get(status)
@@ -215,6 +242,25 @@ class Twilio:
 
 def _rows(found: object) -> list[dict[str, object]]:
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def _billed(row: Mapping[str, object], day: date) -> Billed | None:
+    units = str(row.get("num_segments") or minutes(int(str(row.get("duration") or "0"))))
+    kind = "received" if str(row.get("direction", "")).startswith("inbound") else "message"
+    price = amount_micros(row.get("price"))
+    if price is None and str(row.get("status")) in UNBILLED:
+        price = 0
+    return Billed(kind, str(row.get("sid")), int(units), price, str(row.get("price_unit") or "USD").upper())
+
+
+def _fee(row: Mapping[str, object], day: date) -> Billed | None:
+    """All fees of a day in one line, which grows."""
+    price = amount_micros(row.get("price"))
+    if not price:
+        return None
+    count = str(row.get("count") or "0")
+    ref = f"{row.get('category')} {day}"
+    return Billed("fee", ref, int(count) if count.isdigit() else 0, price, str(row.get("price_unit") or "USD").upper())
 
 
 def _twiml(speech: Speech) -> VoiceResponse:

@@ -15,7 +15,7 @@ from postmeter.simulator.agenda import Task
 from postmeter.simulator.callbacks import Callback
 from postmeter.simulator.faults import Fault, Fired
 from postmeter.simulator.trouble import under_fault
-from postmeter.simulator.twilio.numbers import fate_of
+from postmeter.simulator.twilio.numbers import DAY, fate_of
 from postmeter.simulator.wire import Answer, Request, as_json
 from postmeter.simulator.world import World
 
@@ -104,10 +104,18 @@ class SinchDoor:
     def _list(self, query: dict[str, str]) -> dict[str, Any]:
         rows = self._world.log.rows(
             "SELECT * FROM messages WHERE sid NOT LIKE 'SM%' AND status IN ('IN_PROGRESS', 'COMPLETED', 'FAILURE')"
-            " AND visible_from <= ? AND (? IS NULL OR recipient = ?) ORDER BY id DESC LIMIT ?",
-            (self._world.clock.now(), query.get("to"), query.get("to"), int(query.get("pageSize", 20))),
+            " AND visible_from <= ? AND (? IS NULL OR recipient = ?) AND created >= ? AND created < ? ORDER BY id DESC",
+            (self._world.clock.now(), query.get("to"), query.get("to"), *_day(query.get("createTime"))),
         )
-        return {"faxes": [_resource(row) for row in rows], "pageNumber": 1, "pageSize": len(rows), "totalItems": len(rows)}
+        size, number = int(query.get("pageSize", 20)), int(query.get("page", 1))
+        shown = [_resource(row) for row in rows[(number - 1) * size : number * size]]
+        return {
+            "faxes": shown,
+            "pageNumber": number,
+            "pageSize": size,
+            "totalPages": max(-(-len(rows) // size), 1),
+            "totalItems": len(rows),
+        }
 
     def _find(self, fax_id: str) -> Any:
         return self._world.log.row("SELECT * FROM messages WHERE sid = ?", (fax_id,))
@@ -144,6 +152,8 @@ def _resource(row: sqlite3.Row) -> dict[str, Any]:
         "createTime": datetime.fromtimestamp(row["created"], UTC).isoformat(),
         "labels": msgspec.json.decode(row["service_sid"] or "{}"),
     }
+    if row["price_micros"] is not None:
+        known["price"] = {"amount": f"{row['price_micros'] / 1_000_000:.4f}", "currencyCode": "USD"}
     if row["status"] == "COMPLETED":
         known["pagesSentSuccessfully"] = row["num_segments"]
     if row["status"] == "FAILURE":
@@ -168,6 +178,14 @@ def _callback(row: sqlite3.Row, now: float) -> Callback:
         event=row["status"],
         facts={"number": row["phone"]},
     )
+
+
+def _day(text: str | None) -> tuple[float, float]:
+    """From its first second to the first after it; always, without one."""
+    if text is None:
+        return 0.0, float("inf")
+    first = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    return first, first + DAY
 
 
 def _json(body: bytes) -> dict[str, Any]:

@@ -105,10 +105,11 @@ class Telephones:
             self._end(sid, "completed")
         return self.resource(self.find(sid))
 
-    def made(self, to: str | None) -> list[dict[str, Any]]:
+    def made(self, to: str | None, since: float, until: float) -> list[dict[str, Any]]:
         rows = self._log.rows(
-            "SELECT * FROM calls WHERE visible_from <= ? AND (? IS NULL OR recipient = ?) ORDER BY id DESC LIMIT 100",
-            (self._world.clock.now(), to, to),
+            "SELECT * FROM calls WHERE visible_from <= ? AND (? IS NULL OR recipient = ?) AND created >= ? AND created < ?"
+            " ORDER BY id DESC LIMIT 1000",
+            (self._world.clock.now(), to, to, since, until),
         )
         return [self.resource(row) for row in rows]
 

@@ -20,6 +20,7 @@ PICTURE = re.compile(rf"/{API_VERSION}/Accounts/\w+/Messages/(?P<sid>\w+)/Media/
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,6}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 LONGEST_BODY = 1600
+FEE_MICROS_PER_SEGMENT = 3_000  # of a US dollar, which carriers charge on top
 LARGEST_PAGE = 1000
 BLOCKING_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
 UNBLOCKING_WORDS = frozenset({"START", "YES", "UNSTOP"})
@@ -60,6 +61,8 @@ class TwilioDoor:
             raise TwilioError(20003, 401)
         if picture := PICTURE.fullmatch(request.path):
             return self._picture(picture["sid"], picture["media"])
+        if request.path == f"/{API_VERSION}/Accounts/{self._carrier.account}/Usage/Records/Daily.json":
+            return as_json(200, self._usage(dict(request.query)))
         call = CALL.fullmatch(request.path)
         found = call or PATH.fullmatch(request.path)
         if not found or found["account"] != self._carrier.account:
@@ -101,6 +104,29 @@ class TwilioDoor:
         except TwilioError as error:  # a refusal is kept in the log like everything else
             return error.answer()
 
+    def _usage(self, query: dict[str, str]) -> dict[str, Any]:
+        """What carriers charge for a day's texts, in one line: first said when `carrier_fee_hours` have passed since its end."""
+        day, category = query["StartDate"], query["Category"]
+        since, until = _span(day)
+        told = self._world.clock.now() >= until + 3600 * self._world.knob("carrier_fee_hours")
+        row = self._world.log.one(
+            "SELECT count(*) AS count, coalesce(sum(num_segments), 0) AS segments FROM messages WHERE direction = 'outbound-api'"
+            " AND sid GLOB ? AND price_micros > 0 AND sent >= ? AND sent < ?",
+            ("SM*" if category.startswith("sms") else "MM*", since, until),
+        )
+        price = row["segments"] * FEE_MICROS_PER_SEGMENT if told else 0
+        record = {
+            "category": category,
+            "account_sid": self._carrier.account,
+            "start_date": day,
+            "end_date": query["EndDate"],
+            "count": str(row["count"] if told else 0),
+            "count_unit": "messages",
+            "price": f"{price / 1_000_000:.5f}",
+            "price_unit": "usd",
+        }
+        return {"usage_records": [record], "next_page_uri": None}
+
     def _handle_call(self, request: Request, sid: str | None, fired: Fired | None) -> Answer:
         try:
             if request.method == "POST" and sid:
@@ -109,7 +135,9 @@ class TwilioDoor:
                 return as_json(201, self._call(request, fired))
             if sid:
                 return as_json(200, self._telephones.resource(self._telephones.find(sid)))
-            return as_json(200, {"calls": self._telephones.made(dict(request.query).get("To"))})
+            query = dict(request.query)
+            since, until = _span(query["StartTime"]) if "StartTime" in query else (0.0, float("inf"))
+            return as_json(200, {"calls": self._telephones.made(query.get("To"), since, until), "next_page_uri": None})
         except KeyError:
             return TwilioError(20404, 404).answer()
         except TwilioError as error:

@@ -97,6 +97,8 @@ MAGIC: dict[str, Fate] = {
     ),
     "0706": Fate("Counted as one segment more than it is", extra_segments=1),
     "0707": Fate("Costs three times the price", price_factor=3),
+    "0709": Fate("Delivered, and the carrier bills nothing", price_factor=0),
+    "0710": Fate("Delivered, and never in a list of the carrier's", hidden_seconds=1000 * DAY),
     "0708": Fate("Receipts are forged first; the true ones follow", (QUEUED, SENT, Step("delivered", fault=Fault.BAD_SIGNATURE))),
     "0408": Fate("Never answers, and nothing was accepted", fault=Fault.TIMEOUT_BEFORE),
     "0409": Fate("Accepts and sends, but never answers", fault=Fault.TIMEOUT_AFTER_SUCCESS),

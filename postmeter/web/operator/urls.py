@@ -3,7 +3,7 @@
 from django.urls import path
 
 from postmeter.web import addresses
-from postmeter.web.operator import customers, limits, money, prices, refunds, terms, waiting, wires
+from postmeter.web.operator import costs, customers, limits, money, prices, refunds, terms, waiting, wires
 from postmeter.web.theme import choose_theme
 
 addresses.register()
@@ -28,6 +28,8 @@ urlpatterns = [
     path("customers/<CU:customer_id>/bills/<BI:bill_id>/", terms.settle_bill, name="console-bill"),
     path("wires/", wires.wires, name="console-wires"),
     path("wires/<int:entry_id>/", wires.decide, name="console-wire"),
+    path("costs/", costs.costs, name="console-costs"),
+    path("costs/<slug:provider>/<slug:day>/", costs.day, name="console-costs-day"),
     path("money/", money.money, name="console-money"),
     path("money/breaker/", money.switch, name="console-breaker"),
     path("money/<CU:customer_id>/<PY:payment_id>/ask/", money.ask, name="console-ask"),

@@ -1,0 +1,1 @@
+"""What providers bill us, beside what customers were charged."""
