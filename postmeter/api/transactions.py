@@ -16,10 +16,11 @@ from postmeter.db.public_ids import public_ids
 from postmeter.kit.money import decimal_string
 from postmeter.kit.refusals import BadInput, NotFound
 from postmeter.ledger.queries import Line
+from postmeter.statements.queries import INCOMING, OUTGOING
 from postmeter.wallets import queries
 
 DEFAULT_SPAN = timedelta(days=30)
-_SUBJECTS = {"sms": "SM", "refund": "SM", "sms_in": "MI", "top_up": "TU"}
+_SUBJECTS = dict.fromkeys(OUTGOING, "SM") | dict.fromkeys(INCOMING, "MI") | {"top_up": "TU"}
 
 
 class StatementQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +37,7 @@ class Transaction(msgspec.Struct, kw_only=True):
 
     id: str
     at: datetime
-    code: Annotated[str, Meta(description="sms, sms_in, refund, top_up, adjustment, …")]
+    code: Annotated[str, Meta(description="sms, mms, voice, fax, sms_in, refund, top_up, adjustment, …")]
     amount: Annotated[str, Meta(description="Signed: what came in is positive.", examples=["-0.0114"])]
     balance: Annotated[str, Meta(description="Posted balance after it.")]
     subject: Annotated[str | None, Meta(description="The message, received text or top-up that it is about.")]

@@ -58,6 +58,7 @@ class Entry:
     debit_account_id: int
     credit_account_id: int
     amount_micros: int
+    hold_id: int  # whose it is, or was resolved; 0 of a transfer
 
 
 @scoped
@@ -204,21 +205,21 @@ def statement_page(
 
 
 @scoped
-def entries_of(*, customer_id: int, ref_ids: Sequence[int]) -> list[Entry]:
+def entries_of(*, customer_id: int, ref_id: int, hold_ids: Sequence[int] = ()) -> list[Entry]:
     """Every ledger row about one thing (a message, a payment): its holds, what became of them, and its transfers."""
     rows = calls.rows(
         """
-        SELECT id, at, 'hold', code, ref_id, debit_account_id, credit_account_id, amount_micros
-            FROM ledger_transfer WHERE customer_id = %(customer)s AND id = ANY (%(refs)s) AND pending
+        SELECT id, at, 'hold', code, ref_id, debit_account_id, credit_account_id, amount_micros, id
+            FROM ledger_transfer WHERE customer_id = %(customer)s AND id = ANY (%(holds)s) AND pending
         UNION ALL
-        SELECT id, at, action, code, ref_id, debit_account_id, credit_account_id, amount_micros
-            FROM ledger_resolution WHERE customer_id = %(customer)s AND hold_id = ANY (%(refs)s)
+        SELECT id, at, action, code, ref_id, debit_account_id, credit_account_id, amount_micros, hold_id
+            FROM ledger_resolution WHERE customer_id = %(customer)s AND hold_id = ANY (%(holds)s)
         UNION ALL
-        SELECT id, at, 'transfer', code, ref_id, debit_account_id, credit_account_id, amount_micros
-            FROM ledger_transfer WHERE customer_id = %(customer)s AND ref_id = ANY (%(refs)s) AND NOT pending
+        SELECT id, at, 'transfer', code, ref_id, debit_account_id, credit_account_id, amount_micros, 0
+            FROM ledger_transfer WHERE customer_id = %(customer)s AND ref_id = %(ref)s AND NOT pending
         ORDER BY 2, 1
         """,
-        {"customer": customer_id, "refs": list(ref_ids)},
+        {"customer": customer_id, "holds": list(hold_ids), "ref": ref_id},
     )
     return [Entry(*row) for row in rows]
 

@@ -208,7 +208,7 @@ def steps(trail: Trail) -> list[Step]:
     """Everything that happened, the oldest first: the acceptance, who said what, and the ledger's entries."""
     message = trail.message
     told = [Step(message.created_at, State.QUEUED, "Accepted", _measured(message))]
-    holds = {entry.ref_id: entry.amount_micros for entry in trail.entries if entry.kind == "hold"}
+    holds = {entry.hold_id: entry.amount_micros for entry in trail.entries if entry.kind == "hold"}
     told += [_entry(entry, message, holds) for entry in trail.entries if entry.kind == "hold"]
     told += [_receipt(receipt, message) for receipt in trail.receipts]
     told += [_entry(entry, message, holds) for entry in trail.entries if entry.kind != "hold"]
@@ -301,9 +301,9 @@ def _measured(message: Message) -> str:
 def _entry(entry: Entry, message: Message, holds: Mapping[int, int]) -> Step:
     """What the available balance gains or loses: a hold takes all of it at once, so that a charge only gives back the rest."""
     kind = OVERRUN if entry.code == OVERRUN else entry.kind
-    amount, held = entry.amount_micros, holds.get(entry.ref_id, 0)
+    amount, held = entry.amount_micros, holds.get(entry.hold_id, 0)
     title, text, icon = _LEDGER[kind]
-    if entry.ref_id != message.id and kind in _NEXT_MINUTES:
+    if entry.hold_id != message.id and kind in _NEXT_MINUTES:
         text = _NEXT_MINUTES[kind]
     moved = {"hold": -amount, "post": held - amount, "void": held, "expire": held, "transfer": amount, OVERRUN: -amount}[kind]
     return Step(entry.at, icon, title, text.format(amount=format_amount(amount, message.unit)), moved or None, entry.id)

@@ -101,7 +101,7 @@ def trail(*, customer_id: int, message_id: int) -> Trail:
     found = message(customer_id=customer_id, message_id=message_id)
     receipts = Receipt.objects.filter(customer_id=customer_id, message_id=message_id).order_by("at", "id")
     more = Extension.objects.filter(customer_id=customer_id, message_id=message_id) if found.channel == "voice" else []
-    entries = ledger.entries_of(customer_id=customer_id, ref_ids=[message_id, *(each.id for each in more)])
+    entries = ledger.entries_of(customer_id=customer_id, ref_id=message_id, hold_ids=[message_id, *(each.id for each in more)])
     return Trail(found, tuple(receipts), tuple(entries))
 
 
@@ -315,7 +315,7 @@ CHECKS = {
     "what a call was extended by stands in the ledger": """
         SELECT e.id, e.amount_micros, t.amount FROM messaging_extension e
         LEFT JOIN LATERAL (SELECT sum(amount_micros) AS amount FROM ledger_transfer t WHERE t.customer_id = e.customer_id
-            AND CASE WHEN e.held THEN t.id = e.id AND t.pending ELSE t.ref_id = e.id AND t.code = 'overrun' END) t ON true
+            AND CASE WHEN e.held THEN t.id = e.id AND t.pending ELSE t.ref_id = e.message_id AND t.code = 'overrun' END) t ON true
         WHERE e.customer_id = %(customer)s AND e.amount_micros IS DISTINCT FROM t.amount""",
     "a message that ended holds nothing, and one under way has not been settled for nothing": """
         SELECT m.id, m.state, r.action FROM messaging_message m

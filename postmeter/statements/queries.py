@@ -17,7 +17,12 @@ from postmeter.wallets.models import Wallet
 # What moved the balance, in words: for one movement and for several.
 WORDS = {
     "sms": ("Text message", "text messages"),
+    "mms": ("Picture message", "picture messages"),
+    "voice": ("Call", "calls"),
+    "overrun": ("Call that ran past its hold", "calls that ran past their hold"),
+    "fax": ("Fax", "faxes"),
     "sms_in": ("Received text", "received texts"),
+    "fax_in": ("Received fax", "received faxes"),
     "refund": ("Given back: not delivered", "messages given back: not delivered"),
     "top_up": ("Top-up", "top-ups"),
     "top_up_refund": ("Top-up given back to you", "top-ups given back to you"),
@@ -30,8 +35,8 @@ WORDS = {
     "adjustment": ("Adjustment by hand", "adjustments"),
     "play_money": ("Play money", "amounts of play money"),
 }
-OUTGOING, INCOMING = ("sms", "refund"), "sms_in"
-MESSAGES = (*OUTGOING, INCOMING)  # so many that they are summed by day
+OUTGOING, INCOMING = ("sms", "mms", "voice", "overrun", "fax", "refund"), ("sms_in", "fax_in")
+MESSAGES = (*OUTGOING, *INCOMING)  # so many that they are summed by day
 SINGLY = tuple(code for code in WORDS if code not in MESSAGES)
 
 

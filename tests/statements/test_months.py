@@ -42,7 +42,7 @@ def use(clinic: Clinic, micros: int, at: datetime) -> None:
         accounts = wallets.accounts(customer_id=clinic.id, wallet=clinic.pool)
         [hold] = calls.next_ids(1)
         ledger.hold(
-            customer_id=clinic.id, now=at, debit_id=accounts.wallet, credit_id=accounts.usage, code="fax",
+            customer_id=clinic.id, now=at, debit_id=accounts.wallet, credit_id=accounts.usage, code="postage",
             expires_at=at + timedelta(days=1), ids=[hold], amounts_micros=[micros], refs=[hold],
         )  # fmt: skip
         ledger.resolve(customer_id=clinic.id, now=at, hold_ids=[hold], actions=[ledger.Action.POST], amounts_micros=[micros])
@@ -72,9 +72,13 @@ def test_a_month_is_the_customers_month_and_adds_up(cast: Cast) -> None:
     found = month(mays(cast))
     assert (found.opening_micros, found.closing_micros) == (50 * MICROS, 69 * MICROS - 15_800)
     assert [(group.code, group.count, group.amount_micros) for group in found.groups] == [
-        ("adjustment", 1, 20 * MICROS), ("fax", 3, -MICROS - 15_800)
+        ("adjustment", 1, 20 * MICROS), ("postage", 3, -MICROS - 15_800)
     ]  # fmt: skip
-    assert [(day.day.day, day.code, day.count) for day in found.days] == [(1, "adjustment", 1), (9, "fax", 2), (31, "fax", 1)]
+    assert [(day.day.day, day.code, day.count) for day in found.days] == [
+        (1, "adjustment", 1),
+        (9, "postage", 2),
+        (31, "postage", 1),
+    ]
     assert found.balances
 
 
@@ -101,7 +105,7 @@ def test_a_month_is_closed_once_with_the_hash_of_its_file(cast: Cast) -> None:
     file = b"".join(documents.csv_of(found))
     assert hashlib.sha256(file).hexdigest() == closed.sha256 == documents.sha256_of(found)
     rows = list(csv.reader(io.StringIO(file.decode("utf-8-sig"))))
-    assert [row[2] for row in rows[1:]] == ["opening", "adjustment", "fax", "fax", "fax", "closing"]
+    assert [row[2] for row in rows[1:]] == ["opening", "adjustment", "postage", "postage", "postage", "closing"]
     assert rows[-1][5] == rows[-2][5] == "68.9842"
     with scope.customer(clinic.id):
         assert Event.objects.filter(customer_id=clinic.id, kind="statement.closed").count() == 1
@@ -180,7 +184,7 @@ def test_a_closed_month_is_mailed_once_with_its_hash(cast: Cast) -> None:
     later = NOW + operations.MAILING_LEASE
     assert [mail.send(**asked, now=later) for _ in range(2)] == [True, False]
     [sent] = [each for each in outbox.outbox if each.to == [clinic.customer.email]]
-    for said in (closed.sha256, "Opening balance: $50.00", "Closing balance: $68.9842", "Fax: −$1.0158",
+    for said in (closed.sha256, "Opening balance: $50.00", "Closing balance: $68.9842", "Postage: −$1.0158",
                  "/credit/statement/2026-05.csv"):  # fmt: skip
         assert said in str(sent.body)
 
@@ -195,7 +199,7 @@ def test_the_paper_says_what_the_data_says(cast: Cast) -> None:
     clinic = mays(cast)
     closed = close(clinic)
     paper = "".join(page.extract_text() for page in PdfReader(io.BytesIO(documents.pdf_of(month(clinic)))).pages)
-    for said in ("May 2026", "$50.00", "$68.9842", "Fax", closed.sha256, "America/New_York"):
+    for said in ("May 2026", "$50.00", "$68.9842", "Postage", closed.sha256, "America/New_York"):
         assert said in paper.replace("\n", " ")
 
 

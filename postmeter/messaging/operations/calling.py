@@ -4,7 +4,7 @@ The provider asks what to say when somebody answers and whenever a key is presse
 held, noted or opted out twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -223,7 +223,8 @@ def _hold_both(on: _On) -> None:
     more = [(calls.next_id(), lasts)] if lasts > 0 else []
     each = message.total_micros // message.segments
     amounts = [cost.total_micros, *(each * n for _, n in more)]
-    _hold(on.customer.id, message.wallet_id, [leg, *(id_ for id_, _ in more)], amounts, on.now)
+    held = {leg: leg} | {id_: message.id for id_, _ in more}
+    _hold(on.customer.id, message.wallet_id, held, amounts, on.now)
     _second_leg(on, who, leg, first, cost.price_micros, cost.fee_micros)
     for id_, n in more:
         _extended(call, message, id_, n, on.now)
@@ -262,9 +263,9 @@ def _second_leg(on: _On, who: Payer, id_: int, units: int, price_micros: int, fe
     calls.rows(f"INSERT INTO messaging_message ({names}) VALUES ({places})", list(columns.values()))  # noqa: S608 - our own names
 
 
-def _hold(customer_id: int, wallet_id: int, ids: list[int], amounts: list[int], now: datetime) -> None:
-    """All of it or none: who calls rolls back. Raises _NotHeld."""
-    costing = [(id_, amount) for id_, amount in zip(ids, amounts, strict=True) if amount]
+def _hold(customer_id: int, wallet_id: int, message_of: Mapping[int, int], amounts: Sequence[int], now: datetime) -> None:
+    """All of it or none: who calls rolls back. `message_of`: whose each hold is. Raises _NotHeld."""
+    costing = [(id_, amount) for id_, amount in zip(message_of, amounts, strict=True) if amount]
     if not costing:
         return
     wallet = wallets.wallet(customer_id=customer_id, wallet_id=wallet_id)
@@ -278,7 +279,7 @@ def _hold(customer_id: int, wallet_id: int, ids: list[int], amounts: list[int], 
         expires_at=now + HOLD_FOR,
         ids=[id_ for id_, _ in costing],
         amounts_micros=[amount for _, amount in costing],
-        refs=[id_ for id_, _ in costing],
+        refs=[message_of[id_] for id_, _ in costing],
     )
     if any(word is not ledger.Word.OK for word in words):
         raise _NotHeld
@@ -364,7 +365,8 @@ def _go_on(on: _On) -> None:
             legs = [message, *([leg] if leg else [])]
             ids = [calls.next_id() for _ in legs]
             amounts = [each.total_micros // each.segments * step for each in legs]
-            _hold(on.customer.id, message.wallet_id, ids, amounts, on.now)
+            held = {id_: each.id for id_, each in zip(ids, legs, strict=True)}
+            _hold(on.customer.id, message.wallet_id, held, amounts, on.now)
             if leg and amounts[1]:
                 extensions.grow(
                     customer_id=on.customer.id,

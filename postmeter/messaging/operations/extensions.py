@@ -63,7 +63,7 @@ def take_overrun(*, customer_id: int, wallet_id: int, message_id: int, minutes: 
         target_id=wallet_operations.accounts(customer_id=customer_id, wallet=wallet).usage,
         amount_micros=amount_micros,
         code=OVERRUN,
-        ref_id=id_,
+        ref_id=message_id,
         transfer_ids=(calls.next_id(), calls.next_id()),
         now=now,
     )

@@ -228,7 +228,7 @@ def _each(customer_id: int, lines: Sequence[Line]) -> list[Shown]:
     texts = messaging.messages_named(
         customer_id=customer_id, message_ids={line.ref_id for line in lines if line.code in OUTGOING}
     )
-    received = inbox.received_named(customer_id=customer_id, ids={line.ref_id for line in lines if line.code == INCOMING})
+    received = inbox.received_named(customer_id=customer_id, ids={line.ref_id for line in lines if line.code in INCOMING})
     shown = []
     for line in lines:
         words, url = words_of(line.code, 1), _url(line.code, line.ref_id, 1)
@@ -250,5 +250,5 @@ def _url(code: str, ref_id: int, count: int) -> str:
 
 
 def _concerns(code: str, ref_id: int) -> str:
-    prefix = "SM" if code in OUTGOING else "MI" if code == INCOMING else "TU" if code == "top_up" else ""
+    prefix = "SM" if code in OUTGOING else "MI" if code in INCOMING else "TU" if code == "top_up" else ""
     return public_ids().encode(prefix, ref_id) if prefix else ""
