@@ -36,6 +36,7 @@ class Stage:
             stripe_webhook_url=f"{self.url}/callbacks/stripe",
             paypal_webhook_url=f"{self.url}/callbacks/paypal",
             twilio_inbound_url=f"{self.url}/callbacks/twilio/inbound",
+            sinch_inbound_url=f"{self.url}/callbacks/sinch/inbound",
             mail_port=self.street_mail_port,
             mail_to=f"lmtp://127.0.0.1:{self.mail_port}",
         )

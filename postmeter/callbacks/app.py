@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 from litestar import Litestar, Request, Response, post
+from litestar.datastructures import UploadFile
 
 from postmeter.callbacks.collect import Collector
 from postmeter.db.public_ids import public_ids
@@ -34,6 +35,7 @@ from postmeter.topups import operations as topups
 from postmeter.topups import reversals
 
 EMPTY_TWIML = "<?xml version='1.0' encoding='UTF-8'?><Response/>"
+LARGEST = 40_000_000  # bytes: a fax of many pages, in base64
 _collector = Collector()
 
 
@@ -74,9 +76,9 @@ async def call_asks(name: str, customer: str, message: str, request: Request[Any
     return Response(adapter.speak(speech), status_code=200, media_type="text/xml")
 
 
-@post("/callbacks/{name:str}/inbound", status_code=200)
+@post("/callbacks/{name:str}/inbound", status_code=200, request_max_body_size=LARGEST)
 async def message_received(name: str, request: Request[Any, Any, Any]) -> Response[str]:
-    """A text that came in. Kept before it is acknowledged, whatever the balance is (A-58)."""
+    """A text or a fax that came in. Kept before it is acknowledged, whatever the balance is (A-58)."""
     callback = await _callback(request)
     try:
         adapter = provider(name, settings.PROVIDERS[name])
@@ -138,9 +140,16 @@ def _gateway_facts(name: str, body: bytes, headers: Mapping[str, str], now: date
 
 async def _callback(request: Request[Any, Any, Any]) -> Callback:
     form = await request.form()
+    files = {key: await value.read() for key, value in form.items() if isinstance(value, UploadFile)}
     # The address as the provider saw it: what it signed. Behind a proxy that is the public one.
     url = settings.PUBLIC_URL + request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return Callback(url, {key: str(value) for key, value in form.items()}, dict(request.headers), await request.body())
+    return Callback(
+        url,
+        {key: str(value) for key, value in form.items() if key not in files},
+        dict(request.headers),
+        await request.body(),
+        files,
+    )
 
 
 def create_app() -> Litestar:

@@ -116,7 +116,7 @@ def _rates() -> list[rating.NewRate]:
     pictures = [rating.NewRate("mms", "out", "1", "US", 20_000, 8_000)]
     calls = [rating.NewRate("voice", "out", "1", "US", 30_000, 0)]
     faxes = [rating.NewRate("fax", "out", "1", "US", 70_000, 0)]
-    inbound = [rating.NewRate("sms", "in", "1", "US", 7_500, 0)]
+    inbound = [rating.NewRate("sms", "in", "1", "US", 7_500, 0), rating.NewRate("fax", "in", "1", "US", 30_000, 0)]
     return out + pictures + calls + faxes + email + inbound
 
 

@@ -80,6 +80,7 @@ def programs_of(setting: Setting) -> list[Program]:
     simulator += ["--stripe-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/stripe"]
     simulator += ["--paypal-webhook-url", f"http://127.0.0.1:{setting.port}/callbacks/paypal"]
     simulator += ["--twilio-inbound-url", f"http://127.0.0.1:{setting.port}/callbacks/twilio/inbound"]
+    simulator += ["--sinch-inbound-url", f"http://127.0.0.1:{setting.port}/callbacks/sinch/inbound"]
     simulator += ["--mail-port", str(setting.simulator_mail_port), "--mail-to", f"lmtp://127.0.0.1:{setting.mail_port}"]
     if smpp_port := os.environ.get("POSTMETER_SIMULATOR_SMPP_PORT"):
         simulator += ["--smpp-port", smpp_port]

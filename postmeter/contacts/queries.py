@@ -19,6 +19,7 @@ class Person:
     name: str
     phones: tuple[str, ...]
     emails: tuple[str, ...] = ()
+    faxes: tuple[str, ...] = ()
 
     @property
     def is_known(self) -> bool:
@@ -34,7 +35,9 @@ def people(*, customer_id: int, contact_ids: Collection[int]) -> dict[int, Perso
         reached.setdefault((contact_id, medium), []).append(value)
     contacts = Contact.objects.filter(customer_id=customer_id, id__in=list(contact_ids))
     return {
-        row.id: Person(row.id, row.kind, row.name, *(tuple(reached.get((row.id, medium), ())) for medium in ("phone", "email")))
+        row.id: Person(
+            row.id, row.kind, row.name, *(tuple(reached.get((row.id, medium), ())) for medium in ("phone", "email", "fax"))
+        )
         for row in contacts
     }
 

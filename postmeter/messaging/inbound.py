@@ -7,6 +7,7 @@ provider says it again.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from postmeter.consent import operations as consent
 from postmeter.consent import queries as consents
@@ -21,9 +22,9 @@ from postmeter.events.models import Event
 from postmeter.kit import cards
 from postmeter.kit.crash import crash_point
 from postmeter.kit.money import MICROS
-from postmeter.kit.refusals import Refusal
+from postmeter.kit.refusals import BadInput, Refusal
 from postmeter.ledger import operations as ledger
-from postmeter.messaging import inbox, media
+from postmeter.messaging import faxes, inbox, media
 from postmeter.messaging.answers import CONFIRM_WITHIN, answer
 from postmeter.messaging.carriers.files import fetch
 from postmeter.messaging.channels import sms
@@ -41,7 +42,7 @@ from postmeter.wallets.models import Wallet
 
 # What incoming texts may make a customer owe. Beyond it they are kept all the same, at the operator's cost (A-58).
 DEBT_AT_MOST = 5 * MICROS
-CODE = "sms_in"
+CODE, FAX_CODE = "sms_in", "fax_in"
 HELP_EVERY = timedelta(hours=1)
 # A CANCEL this soon after a text of ours may have been meant for what the text was about (A-65).
 REMINDED_WITHIN = timedelta(hours=72)
@@ -58,11 +59,13 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
         return False
     with scope.customer(customer_id):
         customer = customers.customer(customer_id=customer_id)
-        heard = _hear(customer, word, now)
-        contact_id = contacts.of_address(customer_id=customer_id, medium="phone", value=word.sender, actor="system", now=now)
+        on = channel_of(word)
+        heard = _Heard(word.body, None, "en", stands=False) if on == "fax" else _hear(customer, word, now)
+        medium = "fax" if on == "fax" else "phone"
+        contact_id = contacts.of_address(customer_id=customer_id, medium=medium, value=word.sender, actor="system", now=now)
         thread_id = inbox.thread_of(customer_id=customer_id, contact_id=contact_id, now=now)
         cost = _cost(customer, word, now)
-        come = Come("mms" if word.media else "sms", word.sender, word.recipient, heard.text, provider, word.ref, heard.wish or "")
+        come = Come(on, word.sender, word.recipient, heard.text, provider, word.ref, heard.wish or "")
         new = inbox.keep(
             customer_id=customer_id,
             thread_id=thread_id,
@@ -74,7 +77,7 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
         )
         if not new:
             return False
-        attention = _obey(customer, provider, word, heard, now)
+        attention = Attention.REPLY if on == "fax" else _obey(customer, provider, word, heard, now)
         inbox.came_in(customer_id=customer_id, thread_id=thread_id, attention=attention, now=now)
         if cost:
             wallet_operations.take(
@@ -82,11 +85,14 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
                 wallet=cost.wallet,
                 target_id=wallet_operations.accounts(customer_id=customer_id, wallet=cost.wallet).usage,
                 amount_micros=cost.micros,
-                code=CODE,
+                code=FAX_CODE if on == "fax" else CODE,
                 ref_id=new,
                 transfer_ids=(calls.next_id(), calls.next_id()),
                 now=now,
             )
+        if word.files:
+            kept = media.keep(customer_id=customer_id, files=word.files, actor="recipient", now=now)
+            media.attach(customer_id=customer_id, message_ids=[new], media_ids=kept)
         events.record(
             "message.received",
             customer_id=customer_id,
@@ -98,8 +104,14 @@ def receive(*, provider: str, word: Received, now: datetime) -> bool:
     return True
 
 
+def channel_of(word: Received) -> str:
+    """A text with files is a picture message."""
+    return "mms" if word.channel == "sms" and word.media else word.channel
+
+
 def _files(provider: str, word: Received) -> dict[str, object]:
-    return {"provider": provider, "files": list(word.media)} if word.media else {}
+    waiting: dict[str, object] = {"provider": provider, "files": list(word.media)} if word.media else {}
+    return waiting | ({"channel": "fax"} if word.channel == "fax" else {})
 
 
 def fetch_files(*, event: Event, settings: Mapping[str, Mapping[str, str]], now: datetime) -> int:
@@ -116,6 +128,35 @@ def fetch_files(*, event: Event, settings: Mapping[str, Mapping[str, str]], now:
         kept = media.keep(customer_id=customer_id, files=files, actor="recipient", now=now)
         media.attach(customer_id=customer_id, message_ids=[event.subject_id], media_ids=kept)
     return len(files)
+
+
+def draw_pages(*, event: Event, now: datetime) -> int:
+    """Draw a fax that came in, so that it can be looked at. Returns how many pages; none of what cannot be drawn, which is kept as it came.
+
+    Takes seconds; somebody else's file is read in a process with limits. A repeat changes nothing.
+    """
+    customer_id, message_id = event.customer_id, event.subject_id
+    listed = media.listed(customer_id=customer_id, message_ids=[message_id]).get(message_id, [])
+    if event.data.get("channel") != "fax" or not listed or any(row.pages for row in listed):
+        return 0
+    files = [media.content(customer_id=customer_id, media_id=row.id) for row in listed]
+    try:
+        drawn = faxes.render([(file.name, file.content_type, file.content) for file in files])
+    except BadInput:
+        return 0
+    with scope.customer(customer_id):
+        # Whoever else draws it waits here, and then sees that it is done.
+        calls.rows(
+            """SELECT 1 FROM messaging_thread t JOIN messaging_inbound i ON i.customer_id = t.customer_id AND i.thread_id = t.id
+               WHERE t.customer_id = %s AND i.id = %s FOR NO KEY UPDATE OF t""",
+            [customer_id, message_id],
+        )
+        if len(media.listed(customer_id=customer_id, message_ids=[message_id]).get(message_id, [])) > len(listed):
+            return 0
+        pages = [Media("fax.tiff", faxes.RENDERED, drawn.tiff)]
+        kept = media.keep(customer_id=customer_id, files=pages, actor="recipient", now=now, pages=drawn.count)
+        media.attach(customer_id=customer_id, message_ids=[message_id], media_ids=kept, first=len(listed))
+    return drawn.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +255,15 @@ def _cost(customer: Customer, word: Received, now: datetime) -> _Cost | None:
     """
     try:
         wallet = wallets.pool(customer_id=customer.id)
-        prices = rating.prices(customer_id=customer.id, plan=customer.plan, channel="sms", direction="in", now=now)
+        on = channel_of(word)
+        known = partial(rating.prices, customer_id=customer.id, plan=customer.plan, direction="in", now=now)
+        prices = known(channel="fax" if on == "fax" else "sms")
         rate = prices.table.find(word.sender)
-        if word.media:
-            pictures = rating.prices(customer_id=customer.id, plan=customer.plan, channel="mms", direction="in", now=now)
-            rate = pictures.table.find(word.sender) or rate
+        if on == "mms":
+            rate = known(channel="mms").table.find(word.sender) or rate
         # An empty text, or one longer than anybody may send, is one segment: it is here, and has to have some price.
-        micros = (
-            price(1 if word.media else _segments(word.body), rate).total_micros if rate and prices.currency == wallet.unit else 0
-        )
+        units = {"fax": word.pages, "mms": 1}.get(on) or _segments(word.body)
+        micros = price(units, rate).total_micros if rate and prices.currency == wallet.unit else 0
     except Refusal:
         return None
     if not micros:

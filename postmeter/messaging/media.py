@@ -99,12 +99,12 @@ def _check_files(*, customer_id: int, files: Files, media_ids: Sequence[int]) ->
 
 
 @scoped
-def attach(*, customer_id: int, message_ids: Sequence[int], media_ids: Sequence[int]) -> None:
-    """Have each of these messages carry all of these files."""
+def attach(*, customer_id: int, message_ids: Sequence[int], media_ids: Sequence[int], first: int = 0) -> None:
+    """Have each of these messages carry all of these files, after the `first` ones."""
     Attachment.objects.bulk_create(
         Attachment(customer_id=customer_id, message_id=message_id, position=position, media_id=media_id)
         for message_id in message_ids
-        for position, media_id in enumerate(media_ids)
+        for position, media_id in enumerate(media_ids, first)
     )
 
 

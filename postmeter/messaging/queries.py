@@ -329,7 +329,7 @@ CHECKS = {
     "every received text's charge stands in the ledger": """
         SELECT i.id, i.charged_micros, t.amount FROM messaging_inbound i
         LEFT JOIN (SELECT ref_id, sum(amount_micros) AS amount FROM ledger_transfer
-            WHERE customer_id = %(customer)s AND code = 'sms_in' GROUP BY ref_id) t ON t.ref_id = i.id
+            WHERE customer_id = %(customer)s AND code IN ('sms_in', 'fax_in') GROUP BY ref_id) t ON t.ref_id = i.id
         WHERE i.customer_id = %(customer)s AND i.charged_micros <> coalesce(t.amount, 0)""",
     "every hold of a message belongs to a message": """
         SELECT t.id FROM ledger_transfer t WHERE t.customer_id = %(customer)s AND t.pending AND t.code IN ('sms', 'mms', 'fax', 'voice')

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--stripe-webhook-url", help="where the gateway posts its events")
     parser.add_argument("--paypal-webhook-url", help="where PayPal posts its events")
     parser.add_argument("--twilio-inbound-url", help="where the carrier posts what people write to us")
+    parser.add_argument("--sinch-inbound-url", help="where the carrier of faxes posts those that people send us")
     parser.add_argument("--mail-port", type=int, help="takes mail by SMTP here, on 127.0.0.1")
     parser.add_argument("--mail-to", help="where it hands in what people answer: lmtp://127.0.0.1:PORT")
     parser.add_argument("--smpp-port", type=int, help="where the message centre listens, on 127.0.0.1 only (default: nowhere)")
@@ -33,6 +34,7 @@ def main() -> int:
         stripe_webhook_url=options.stripe_webhook_url,
         paypal_webhook_url=options.paypal_webhook_url,
         twilio_inbound_url=options.twilio_inbound_url,
+        sinch_inbound_url=options.sinch_inbound_url,
         mail_port=options.mail_port,
         mail_to=options.mail_to,
         smpp_port=options.smpp_port,

@@ -54,9 +54,9 @@ def create_app(settings: Settings) -> App:
             yield
             await mailboxes.close()
 
-    controls = control(world, carrier, telephones, gateway, paypal, mailboxes)
+    controls = control(world, carrier, telephones, sinch, gateway, paypal, mailboxes)
     rest = Litestar(
-        route_handlers=[controls, *pages(world, carrier, telephones, gateway, paypal, mailboxes)],
+        route_handlers=[controls, *pages(world, carrier, telephones, sinch, gateway, paypal, mailboxes)],
         lifespan=[lifespan],
         state=State(),
         openapi_config=None,

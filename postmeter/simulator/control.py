@@ -9,6 +9,7 @@ from litestar.params import Parameter
 from postmeter.kit.refusals import BadInput, Refusal
 from postmeter.simulator.mail import Mailboxes
 from postmeter.simulator.paypal.door import PayPalDoor
+from postmeter.simulator.sinch.door import SinchDoor
 from postmeter.simulator.stripe.door import StripeDoor
 from postmeter.simulator.stripe.errors import StripeError
 from postmeter.simulator.twilio.calls import Telephones
@@ -38,6 +39,15 @@ class Pressed(msgspec.Struct, forbid_unknown_fields=True):
 
     phone: str
     key: str
+
+
+class FaxIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What a fax machine sends us: a PDF in base64; `along`: its callback brings it, else it is to be fetched."""
+
+    phone: str
+    to: str
+    content: bytes
+    along: bool = True
 
 
 class Letter(msgspec.Struct, forbid_unknown_fields=True):
@@ -78,7 +88,13 @@ class MadeUpEvent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def control(
-    world: World, carrier: Carrier, telephones: Telephones, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes
+    world: World,
+    carrier: Carrier,
+    telephones: Telephones,
+    faxes: SinchDoor,
+    gateway: StripeDoor,
+    paypal: PayPalDoor,
+    mailboxes: Mailboxes,
 ) -> Router:
     log = world.log
 
@@ -168,6 +184,10 @@ def control(
     async def write_in(data: Inbound) -> dict[str, Any]:
         return carrier.receive(phone=data.phone, to=data.to, body=data.body, pictures=data.pictures)
 
+    @post("/fax", request_max_body_size=40_000_000)
+    async def fax_in(data: FaxIn) -> dict[str, Any]:
+        return faxes.receive(phone=data.phone, to=data.to, content=data.content, along=data.along)
+
     @post("/press", status_code=200)
     async def press_a_key(data: Pressed) -> dict[str, bool]:
         return {"heard": telephones.press(data.phone, data.key)}
@@ -215,7 +235,7 @@ def control(
     handlers = [
         *(read_clock, move_clock, read_settings, change_settings, list_faults, add_fault, remove_faults, remove_fault, read_log),
         *(sent_messages, taken_payments, flush, idle, write_in, swap_card, dispute, move_dispute, make_up_event),
-        *(swap_account, refund_capture, reverse_capture, mail_in, drop_sessions, press_a_key),
+        *(swap_account, refund_capture, reverse_capture, mail_in, drop_sessions, press_a_key, fax_in),
     ]
     return Router("/control", route_handlers=handlers, exception_handlers={Refusal: _refused, StripeError: _stripe_said_no})
 

@@ -32,6 +32,7 @@ class Credentials:
     twilio_account_sid: str = field(default_factory=lambda: _told("SIMULATOR_TWILIO_ACCOUNT_SID"))
     sinch_project_id: str = field(default_factory=lambda: _told("SIMULATOR_SINCH_PROJECT_ID"))
     sinch_key_id: str = field(default_factory=lambda: _told("SIMULATOR_SINCH_KEY_ID"))
+    sinch_callback_password: str = field(default_factory=lambda: _told("SIMULATOR_SINCH_CALLBACK_PASSWORD"))
     sinch_key_secret: str = field(default_factory=lambda: _told("SIMULATOR_SINCH_KEY_SECRET"))
     twilio_auth_token: str = field(default_factory=lambda: _told("SIMULATOR_TWILIO_AUTH_TOKEN"))
     stripe_secret_key: str = field(default_factory=lambda: _told("SIMULATOR_STRIPE_SECRET_KEY"))
@@ -54,6 +55,7 @@ class Settings:
     stripe_webhook_url: str | None = None
     paypal_webhook_url: str | None = None
     twilio_inbound_url: str | None = None
+    sinch_inbound_url: str | None = None
     mail_port: int | None = None
     mail_to: str | None = None
     smpp_port: int | None = None

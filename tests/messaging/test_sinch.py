@@ -153,3 +153,61 @@ def test_our_key_goes_to_no_other_address() -> None:
     assert SINCH.file("https://fax.api.sinch.com/v3/projects/P1/faxes/1/file.pdf").headers["Authorization"]
     with pytest.raises(Forged):
         SINCH.file("https://elsewhere.example/v3/projects/P1/faxes/1")
+
+
+# As the reference shows a callback of a fax that came in; `file` only where the service is set to bring it.
+INCOMING: dict[str, Any] = {
+    "event": "INCOMING_FAX",
+    "eventTime": "2026-10-23T21:06:52.231Z",
+    "fax": {
+        "id": "01HDFHACK1YN7CCDYRA6ZRMA8Z",
+        "direction": "INBOUND",
+        "from": "+14155552222",
+        "to": "+14155553333",
+        "numberOfPages": 2,
+        "status": "COMPLETED",
+        "price": {"amount": "0.09", "currencyCode": "USD"},
+        "createTime": "2026-10-23T21:06:52.231Z",
+        "serviceId": "01GVRB50KEQFFE1SGMPFRNBG6J",
+    },
+    "fileType": "PDF",
+}
+
+
+def came(said: dict[str, Any]) -> Any:
+    [word] = SINCH.facts(Callback("https://x", {}, {}, json.dumps(said).encode()))
+    return word
+
+
+def test_a_fax_that_came_in_is_read_with_its_pages() -> None:
+    word = came(INCOMING | {"file": base64.b64encode(b"%PDF-1.7").decode()})
+    assert (word.sender, word.recipient, word.ref) == ("+14155552222", "+14155553333", "01HDFHACK1YN7CCDYRA6ZRMA8Z")
+    assert (word.channel, word.pages, word.body, word.media) == ("fax", 2, "Fax, 2 pages", ())
+    assert [file.content for file in word.files] == [b"%PDF-1.7"]
+
+
+def test_without_its_pages_it_is_fetched_from_sinch_alone() -> None:
+    word = came(INCOMING)
+    [place] = word.media
+    assert place == "https://fax.api.sinch.com/v3/projects/P1/faxes/01HDFHACK1YN7CCDYRA6ZRMA8Z/file.pdf"
+    assert SINCH.file(place).headers["Authorization"].startswith("Basic ")
+    assert word.files == ()
+
+
+def test_a_form_says_the_same_as_json() -> None:
+    form = {"event": "INCOMING_FAX", "fax": json.dumps(INCOMING["fax"])}
+    [word] = SINCH.facts(Callback("https://x", form, {}, b"--x", {"file": b"%PDF-1.7"}))
+    assert word == came(INCOMING | {"file": base64.b64encode(b"%PDF-1.7").decode()})
+
+
+@pytest.mark.parametrize(
+    ("said", "sender"),
+    [("14155552222", "+14155552222"), ("", "anonymous"), (None, "anonymous"), ("Anonymous", "anonymous"), ("911", "anonymous")],
+)
+def test_a_sender_is_a_number_or_nobody(said: str | None, sender: str) -> None:
+    assert came(INCOMING | {"fax": INCOMING["fax"] | {"from": said}}).sender == sender
+
+
+@pytest.mark.parametrize("wrong", [{"fax": {}}, {"fax": []}, {"fax": "x"}, {"event": "SOMETHING"}])
+def test_what_is_no_fax_is_nothing(wrong: dict[str, Any]) -> None:
+    assert SINCH.facts(Callback("https://x", {}, {}, json.dumps(INCOMING | wrong).encode())) == []

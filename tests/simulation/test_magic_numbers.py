@@ -1,6 +1,7 @@
 """Each magic number does what the table says, and the log shows that it really happened."""
 
 import http.client
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ BROKEN_BUT_SENT = ["0409", "0410", "0444", "0501", "0600"]
 BROKEN_AND_NOT_SENT = ["0408", "0500"]
 TESTED = {
     *(*REFUSED, *UNDELIVERED, *BROKEN_BUT_SENT, *BROKEN_AND_NOT_SENT),
-    *("3001", "0700", "0701", "0702", "0703", "0704", "0705", "0706", "0707", "0708", "0429", "0503", "0800"),
+    *("3001", "0700", "0701", "0702", "0703", "0704", "0705", "0706", "0707", "0708", "0709", "0710", "0429", "0503", "0800"),
 }
 
 
@@ -166,12 +167,36 @@ def test_the_carrier_may_contradict_itself_later(
 
 
 def test_the_carrier_may_count_and_charge_more(carrier: Carrier, simulator: SimulatorProcess, listener: Listener) -> None:
-    sids = {ending: sent(carrier, listener, a_number(ending)) for ending in ("9000", "0706", "0707")}
+    sids = {ending: sent(carrier, listener, a_number(ending)) for ending in ("9000", "0706", "0707", "0709")}
     settled(simulator)
     path = f"/2010-04-01/Accounts/{CREDENTIALS.twilio_account_sid}/Messages"
     found = {ending: eventually(lambda sid=sid: _delivered(carrier, f"{path}/{sid}.json")) for ending, sid in sids.items()}
-    assert [found[ending]["num_segments"] for ending in sids] == ["1", "2", "1"]
-    assert [found[ending]["price"] for ending in sids] == ["-0.00790", "-0.01580", "-0.02370"]
+    assert [found[ending]["num_segments"] for ending in sids] == ["1", "2", "1", "1"]
+    assert [found[ending]["price"] for ending in sids] == ["-0.00790", "-0.01580", "-0.02370", "-0.00000"]
+
+
+def test_a_message_may_be_missing_in_the_carriers_lists(
+    carrier: Carrier, simulator: SimulatorProcess, listener: Listener
+) -> None:
+    number = a_number("0710")
+    sid = sent(carrier, listener, number)
+    settled(simulator)
+    path = f"/2010-04-01/Accounts/{CREDENTIALS.twilio_account_sid}/Messages"
+    eventually(lambda: _delivered(carrier, f"{path}/{sid}.json"))
+    assert carrier.get(f"{path}.json?To=%2B{number[1:]}")["messages"] == []
+
+
+def test_carriers_fees_of_a_day_are_said_when_a_day_has_passed(
+    carrier: Carrier, simulator: SimulatorProcess, listener: Listener
+) -> None:
+    sent(carrier, listener, a_number("9000"))
+    settled(simulator)
+    day = datetime.fromtimestamp(simulator.control("GET", "/clock")["now"], UTC).date()
+    path = f"/2010-04-01/Accounts/{CREDENTIALS.twilio_account_sid}/Usage/Records/Daily.json"
+    asked = f"{path}?Category=sms-messages-carrierfees&StartDate={day}&EndDate={day}"
+    assert carrier.get(asked)["usage_records"][0]["price"] == "0.00000"
+    simulator.control("POST", "/clock", {"advance": 2 * 86_400})
+    assert float(carrier.get(asked)["usage_records"][0]["price"]) >= 0.003
 
 
 def _delivered(carrier: Carrier, path: str) -> Any:

@@ -4,13 +4,17 @@ import re
 from uuid import uuid4
 
 import pytest
+import typst
 from django.test import Client
 
 from postmeter.consent import operations as consent
 from postmeter.customers.models import Role
+from postmeter.db import scope
 from postmeter.db.public_ids import public_ids
-from postmeter.messaging import inbox, queries
+from postmeter.events.models import Event
+from postmeter.messaging import inbound, inbox, queries
 from postmeter.messaging.inbox import Conversation
+from postmeter.messaging.providers import Media, Received
 from tests.cast import FEE, PRICE, Cast, Clinic, at, number
 from tests.messaging.test_inbound import ANA, deliver, hear, threads
 from tests.web.conftest import SignedIn
@@ -176,3 +180,27 @@ def test_a_received_text_stands_on_the_statement_with_its_number(cast: Cast, sig
     assert "Received text" in page(browser, "/credit/statement/")
     each = browser.get("/credit/statement/?each=1").content.decode()
     assert path in each and "Received text from +1 555-000-0031" in words_of(each)
+
+
+def test_a_fax_that_came_in_shows_its_pages_and_is_answered_by_fax(cast: Cast, signed_in: SignedIn) -> None:  # S-040 S-060 S-062
+    clinic = cast.clinic()
+    master = signed_in(clinic.master)
+    letter = typst.compile(b"#lorem(30)\n#pagebreak()\n#lorem(30)", format="pdf")
+    files = (Media("fax.pdf", "application/pdf", bytes(letter)),)
+    word = Received(number(77), clinic.customer.sender, "Fax, 2 pages", "F1", channel="fax", pages=2, files=files)
+    inbound.receive(provider="sinch", word=word, now=at())
+    with scope.customer(clinic.id):
+        event = Event.objects.get(customer_id=clinic.id, kind="message.received")
+    listed = master.get("/inbox/").content.decode()
+    assert "Fax, 2 pages" in listed
+    [thread] = inbox.threads(customer_id=clinic.id, which="all", member_id=clinic.master.member_id, at_most=5)
+    address = f"/inbox/{public_ids().encode('TH', thread.thread.id)}/"
+    assert 'class="sheet"' not in master.get(address).content.decode()  # not drawn yet: the PDF is there
+    assert inbound.draw_pages(event=event, now=at()) == 2
+    page = master.get(address).content.decode()
+    assert page.count('class="sheet"') == 2 and "fax.pdf" in page and "2 pages as PDF" in page
+    assert "/send/?channel=fax&amp;recipients=%2B" in page
+    form = master.get(f"/send/?channel=fax&recipients=%2B{number(77)[1:]}").content.decode()
+    assert number(77) in form
+    picture = master.get(re.findall(r'src="(/inbox/files/[^"]+/pages/1/)"', page)[0])
+    assert picture.content.startswith(b"\x89PNG")

@@ -7,7 +7,7 @@ connections, time limits and the difference between *never left* (a retry is saf
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from importlib import import_module
@@ -120,6 +120,7 @@ class Callback:
     form: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    files: Mapping[str, bytes] = field(default_factory=dict)  # of a form
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A text that came in."""
+    """A text that came in, or a fax."""
 
     sender: str
     recipient: str
@@ -146,6 +147,9 @@ class Received:
     ref: str
     answered: bool = False  # the provider heard STOP, START or HELP in it and has answered itself
     media: Sequence[str] = ()  # where the provider keeps the files that came with it
+    channel: str = "sms"  # or fax; a text with files is a picture message
+    pages: int = 0  # of a fax
+    files: Sequence[Media] = ()  # that came along
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from postmeter.messaging.providers import (
     BillPage,
     Callback,
     Forged,
+    Media,
     Outbound,
     Outcome,
     Receipt,
@@ -38,6 +39,7 @@ NEVER_CALLED = "DOCUMENT_CONVERSION_ERROR"
 HEADER_AT_MOST = 50  # characters
 USER = "postmeter"  # of the callbacks; the password is ours to choose
 LABEL = "message"
+ANONYMOUS = "anonymous"
 
 
 class Sinch:
@@ -103,12 +105,26 @@ class Sinch:
             raise Forged
 
     def facts(self, callback: Callback) -> Sequence[Receipt | Received]:
-        said = read_json(callback.body)
+        """What ended, or came in: Sinch posts JSON, or a form with the same in it, as its service is set."""
+        said = callback.form if "fax" in callback.form else read_json(callback.body)
         fax = said.get("fax")
-        if said.get("event") != "FAX_COMPLETED" or not isinstance(fax, dict):
+        fax = read_json(fax.encode()) if isinstance(fax, str) else fax
+        if not isinstance(fax, dict):
             return []
-        receipt = _receipt(fax)
+        if said.get("event") == "INCOMING_FAX" and fax.get("id"):
+            return [self._received(fax, callback.files.get("file") or _decoded(said.get("file")))]
+        receipt = _receipt(fax) if said.get("event") == "FAX_COMPLETED" else None
         return [receipt] if receipt else []
+
+    def _received(self, fax: Mapping[str, object], content: bytes) -> Received:
+        """Without its pages, they are fetched."""
+        pages = fax.get("numberOfPages")
+        count = pages if isinstance(pages, int) and pages > 0 else 1
+        words = f"Fax, {count} page{'s' if count > 1 else ''}"
+        ref = str(fax["id"])
+        where = () if content else (f"{self._faxes}/{ref}/file.pdf",)
+        files = (Media("fax.pdf", "application/pdf", content),) if content else ()
+        return Received(_number(fax.get("from")), _number(fax.get("to")), words, ref, False, where, "fax", count, files)
 
     def file(self, url: str) -> Request:
         """Ask for a file that came in. Raises Forged for an address that is not Sinch's."""
@@ -160,3 +176,16 @@ def _billed(fax: Mapping[str, object]) -> Billed:
     kind = "received" if fax.get("direction") == "INBOUND" else "message"
     micros = amount_micros(said.get("amount"))
     return Billed(kind, str(fax.get("id")), sent if isinstance(sent, int) else 0, micros, str(said.get("currencyCode") or "USD"))
+
+
+def _number(said: object) -> str:
+    """As we spell numbers; who hides theirs is nobody."""
+    digits = str(said or "").strip().removeprefix("+")
+    return f"+{digits}" if digits.isdigit() and len(digits) > 6 else ANONYMOUS
+
+
+def _decoded(said: object) -> bytes:
+    try:
+        return base64.b64decode(str(said or ""), validate=True)
+    except ValueError:
+        return b""

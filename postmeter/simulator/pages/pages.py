@@ -16,9 +16,11 @@ from litestar.response import Redirect
 
 from postmeter.simulator.faults import ON_CALLBACKS, Fault
 from postmeter.simulator.mail import FATES, Mailboxes
+from postmeter.simulator.pages.machines import picture_of, sample
 from postmeter.simulator.pages.street import phone_of, phones_of
 from postmeter.simulator.paypal.accounts import ACCOUNTS
 from postmeter.simulator.paypal.door import PayPalDoor, PayPalError
+from postmeter.simulator.sinch.door import SinchDoor
 from postmeter.simulator.stripe.cards import BANK_ACCOUNTS, CARDS
 from postmeter.simulator.stripe.currencies import shown
 from postmeter.simulator.stripe.door import StripeDoor
@@ -30,13 +32,26 @@ from postmeter.simulator.world import World
 
 HERE = Path(__file__).parent
 STATIC = {"simulator.css": "text/css", "street.js": "text/javascript", "checkout.js": "text/javascript"}
-POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        *(f"{kind}-src 'self'" for kind in ("style", "script", "img", "connect")),
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
 ENGINE = Engine(dirs=[str(HERE / "templates")])
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
 def pages(
-    world: World, carrier: Carrier, telephones: Telephones, gateway: StripeDoor, paypal: PayPalDoor, mailboxes: Mailboxes
+    world: World,
+    carrier: Carrier,
+    telephones: Telephones,
+    faxes: SinchDoor,
+    gateway: StripeDoor,
+    paypal: PayPalDoor,
+    mailboxes: Mailboxes,
 ) -> list[HTTPRouteHandler]:
     def page(name: str, status: int = 200, **facts: Any) -> Response[str]:
         now = datetime.fromtimestamp(world.clock.now(), UTC)
@@ -77,6 +92,18 @@ def pages(
     @get("/street/{number:str}")
     async def phone(number: str) -> Response[str]:
         return page("phone.html", live=telephones.live(number), **phone_of(world, number))
+
+    @post("/street/{number:str}/fax")
+    async def send_fax(number: str, data: Form) -> Redirect:
+        faxes.receive(phone=number, to=data["to"], content=sample(number, int(data.get("pages", "1"))))
+        return Redirect(f"/street/{number}", status_code=303)
+
+    @get("/street/faxes/{fax_id:str}/{page:int}")
+    async def fax_page(fax_id: str, page: int) -> Response[bytes]:
+        content = picture_of(faxes.pages(fax_id), page)
+        if not content:
+            raise NotFoundException()
+        return Response(content, media_type="image/png", headers={"cache-control": "max-age=600"})
 
     @post("/street/{number:str}/keys")
     async def press(number: str, data: Form) -> Redirect:
@@ -162,6 +189,8 @@ def pages(
         phone,
         answer,
         press,
+        send_fax,
+        fax_page,
         checkout,
         save_card,
         bank,

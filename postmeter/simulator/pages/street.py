@@ -11,6 +11,8 @@ from postmeter.simulator.world import World
 PHONES_A_PAGE = 24
 BUBBLES_A_PHONE = 3
 BUBBLES_ON_ITS_PAGE = 200
+SHEETS_A_BUBBLE = 10
+FAXED = frozenset({"IN_PROGRESS", "COMPLETED", "FAILURE"})
 ARRIVED = frozenset({"delivered", "received", "completed", "COMPLETED"})
 LOST = frozenset({"undelivered", "failed", "busy", "no-answer", "FAILURE"})
 
@@ -61,5 +63,7 @@ def _bubble(row: Row) -> dict[str, Any]:
         "mine": row["direction"] == "inbound",
         "other": row["recipient"] if row["direction"] == "inbound" else row["sender"],
         "segments": row["num_segments"],
+        "fax": row["sid"] if row["status"] in FAXED else "",
+        "pages": range(1, min(row["num_segments"], SHEETS_A_BUBBLE) + 1) if row["status"] in FAXED else (),
         "when": datetime.fromtimestamp(row["updated"], UTC).strftime("%-d %b %H:%M:%S"),
     }

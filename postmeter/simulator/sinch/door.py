@@ -3,6 +3,7 @@
 import base64
 import re
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,7 +21,7 @@ from postmeter.simulator.wire import Answer, Request, as_json
 from postmeter.simulator.world import World
 
 PREFIX = "/v3/projects/"
-PATH = re.compile(r"/v3/projects/(?P<project>[\w-]+)/faxes(?:/(?P<id>\w+))?")
+PATH = re.compile(r"/v3/projects/(?P<project>[\w-]+)/faxes(?:/(?P<id>\w+))?(?P<file>/file\.pdf)?")
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 PRICE_MICROS_PER_PAGE = 45_000  # of a US dollar
 # By the last four digits of the number: (status, type and code of the error, how many pages arrived, or None for all).
@@ -52,6 +53,9 @@ class SinchDoor:
         found = PATH.fullmatch(request.path)
         if not found or found["project"] != self._project:
             return trouble(404)
+        if found["file"]:
+            content = self.pages(found["id"] or "")
+            return Answer(200, content, {"content-type": "application/pdf"}) if content else trouble(404)
         asked = _json(request.body) if request.method == "POST" else {}
         to = str(asked.get("to", ""))
         fired = self._fault_for(to)
@@ -101,6 +105,34 @@ class SinchDoor:
         self._world.agenda.add(due=self._world.soon("receipt_delay"), kind="fax.end", fax=fax_id)
         return as_json(200, _resource(self._find(fax_id)))
 
+    def receive(self, *, phone: str, to: str, content: bytes, along: bool = True) -> dict[str, Any]:
+        """A machine faxes one of our numbers; Postmeter is told, with the pages `along` or to be fetched. Broken ones count as one."""
+        now, fax_id, log = self._world.clock.now(), uuid4().hex, self._world.log
+        try:
+            pages = len(pdfium.PdfDocument(content))
+        except pdfium.PdfiumError:
+            pages = 1
+        with log.transaction():
+            log.execute(
+                "INSERT INTO messages (sid, direction, sender, recipient, phone, body, num_segments, num_media, status,"
+                " created, updated, visible_from) VALUES (?, 'inbound', ?, ?, ?, ?, ?, 1, 'COMPLETED', ?, ?, ?)",
+                (fax_id, phone, to, phone, f"[fax of {pages} pages]", pages, now, now, now),
+            )
+            log.execute("INSERT INTO media (sid, message, content) VALUES (?, ?, ?)", (uuid4().hex, fax_id, content))
+            log.append(at=now, kind="fax.received", subject=fax_id, to=to, sender=phone, pages=pages)
+            row = self._find(fax_id)
+            if self._world.settings.sinch_inbound_url:
+                secret = f"postmeter:{self._world.settings.credentials.sinch_callback_password}"
+                file = {"file": base64.b64encode(content).decode(), "fileType": "PDF"} if along else {}
+                told = _callback(row, now, self._world.settings.sinch_inbound_url, "INCOMING_FAX", file)
+                self._world.postman.schedule(replace(told, secret=secret), due=now)
+        return _resource(row)
+
+    def pages(self, fax_id: str) -> bytes:
+        """What was faxed, as a PDF; nothing where there is no such fax."""
+        row = self._world.log.row("SELECT content FROM media WHERE message = ?", (fax_id,))
+        return bytes(row["content"]) if row else b""
+
     def _list(self, query: dict[str, str]) -> dict[str, Any]:
         rows = self._world.log.rows(
             "SELECT * FROM messages WHERE sid NOT LIKE 'SM%' AND status IN ('IN_PROGRESS', 'COMPLETED', 'FAILURE')"
@@ -135,7 +167,7 @@ class SinchDoor:
         if row["callback_url"]:
             step = next((step for step in fate_of(row["recipient"]).steps if step.fault), None)
             magic = Fired.by_magic(step.fault) if step and step.fault else None
-            await self._world.postman.deliver(_callback(row, now), magic)
+            await self._world.postman.deliver(_callback(row, now, row["callback_url"], "FAX_COMPLETED"), magic)
         with log.transaction():
             self._world.agenda.done(task)
 
@@ -144,7 +176,7 @@ def _resource(row: sqlite3.Row) -> dict[str, Any]:
     """The Fax object, without what it has no value for."""
     known: dict[str, Any] = {
         "id": row["sid"],
-        "direction": "OUTBOUND",
+        "direction": "INBOUND" if row["direction"] == "inbound" else "OUTBOUND",
         "from": row["sender"],
         "to": row["recipient"],
         "numberOfPages": row["num_segments"],
@@ -156,7 +188,7 @@ def _resource(row: sqlite3.Row) -> dict[str, Any]:
         known["price"] = {"amount": f"{row['price_micros'] / 1_000_000:.4f}", "currencyCode": "USD"}
     if row["status"] == "COMPLETED":
         known["pagesSentSuccessfully"] = row["num_segments"]
-    if row["status"] == "FAILURE":
+    if row["status"] == "FAILURE" and row["recipient"][-4:] in ENDS:
         _, error, code, arrived = ENDS[row["recipient"][-4:]]
         known |= {"errorType": error, "errorCode": code, "errorMessage": "Simulated"}
         if arrived is not None:
@@ -164,11 +196,11 @@ def _resource(row: sqlite3.Row) -> dict[str, Any]:
     return known
 
 
-def _callback(row: sqlite3.Row, now: float) -> Callback:
+def _callback(row: sqlite3.Row, now: float, url: str, event: str, file: dict[str, str] | None = None) -> Callback:
     """`secret` is what stood in the address: user and password of Basic authentication."""
-    parts = urlsplit(row["callback_url"])
+    parts = urlsplit(url)
     host = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
-    said = {"event": "FAX_COMPLETED", "eventTime": datetime.fromtimestamp(now, UTC).isoformat(), "fax": _resource(row)}
+    said = {"event": event, "eventTime": datetime.fromtimestamp(now, UTC).isoformat(), "fax": _resource(row)} | (file or {})
     return Callback(
         service="sinch",
         url=parts._replace(netloc=host).geturl(),

@@ -177,9 +177,11 @@ def preview(request: MemberRequest, thread_id: int) -> HttpResponse:
 def _address(found: Conversation) -> tuple[str, str]:
     """Where a reply goes, and how: to the address that wrote last, the way it came (S-060)."""
     if found.last:
-        return found.last.sender, "email" if found.last.channel == "email" else "sms"
+        return found.last.sender, found.last.channel if found.last.channel in ("email", "fax") else "sms"
     if found.person.phones:
         return found.person.phones[0], "sms"
+    if found.person.faxes:
+        return found.person.faxes[0], "fax"
     return next(iter(found.person.emails), ""), "email"
 
 

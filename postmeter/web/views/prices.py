@@ -27,6 +27,7 @@ CHANNELS = (
     ("mms", "out", "Picture messages that you send", "message"),
     ("voice", "out", "Calls that you make", "minute"),
     ("fax", "out", "Faxes that you send", "page"),
+    ("fax", "in", "Faxes that you receive", "page"),
     ("email", "out", "E-mail", "message"),
 )
 

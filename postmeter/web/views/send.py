@@ -45,6 +45,7 @@ EXCLUDED_AT_ONCE, SAMPLES, FIRST_ROWS = 50, 3, 5
 WATCHED_FOR = timedelta(hours=1)  # how long a page keeps asking about a list whose receipts do not come
 
 WORDLESS = frozenset({"mms", "fax"})  # what may go without a text: a picture, and pages without a cover sheet
+GIVEN = ("channel", "recipients")  # what a link to the form may fill in
 _SEPARATORS = re.compile(r"[\n,;]")
 _FIELDS = {"to": "recipients", "messages": "recipients", "media": "attached", "file": "attached"}
 
@@ -137,9 +138,10 @@ class ColumnsForm(TextForm):
 
 @member_page(permission=SEND)
 def compose(request: MemberRequest) -> HttpResponse:
-    """GET: the form. POST recipients, text: on to the quote; with `show` only the price, with `cheaper` the plainer spelling."""
+    """GET ?channel= &recipients=: the form. POST: on to the quote; with `show` only the price, with `cheaper` the plainer spelling."""
     if request.method != "POST":
-        return _compose_page(request, ComposeForm(), None)
+        given = ComposeForm(initial={name: request.GET[name] for name in GIVEN if name in request.GET})
+        return _compose_page(request, given, None)
     form = ComposeForm(request.POST, request.FILES)
     if "cheaper" in request.POST:
         form = ComposeForm(
