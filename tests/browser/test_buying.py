@@ -16,7 +16,7 @@ from tests.stage import Stage
 PAGES = [
     "/credit/", "/credit/top-up/?amount=50", "/payments/", "/credit/alerts/", "/credit/automatic/",
     "/credit/statement/", "/credit/statement/?each=1", "/invoices/",
-    "/prices/", "/settings/me/", "/settings/invoices/", "/settings/messaging/", "/settings/keys/", "/settings/members/",
+    "/prices/", "/settings/me/", "/settings/invoices/", "/settings/messaging/", "/settings/calls/", "/settings/keys/", "/settings/members/",
     "/settings/keys/new/", "/settings/members/new/", "/payments/cards/add/", "/accounts/2fa/", "/accounts/2fa/totp/activate/",
     "/accounts/password/change/",
 ]  # fmt: skip

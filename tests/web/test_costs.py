@@ -75,4 +75,4 @@ def test_a_bill_that_was_not_read_is_not_found(address: str) -> None:
 def test_before_the_first_bill_the_page_says_when_there_will_be_one() -> None:
     with scope.every_customer():
         Run.objects.all().delete()
-    assert "No bill was read yet." in browser_of(person()).get("/costs/").content.decode()
+    assert "No bill with anything on it was read yet." in browser_of(person()).get("/costs/").content.decode()

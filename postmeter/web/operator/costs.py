@@ -17,7 +17,7 @@ from postmeter.web.operator.access import StaffRequest, staff_page
 @staff_page
 def costs(request: StaffRequest) -> HttpResponse:
     """GET /costs/: the last days, and what is left of them."""
-    days = queries.days()
+    days = [day for day in queries.days() if day.rows]
     return render(request, "operator/costs.html", {"days": days, "left": sorted(queries.sums(days).items())})
 
 
