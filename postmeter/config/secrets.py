@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from postmeter.kit.refusals import BadInput
-from postmeter.messaging.providers import smpp
+from postmeter.messaging.providers import provider, smpp
 from postmeter.payments.gateways import KINDS
 from postmeter.simulator.settings import DEMO
 
@@ -18,6 +18,7 @@ OURS = {
     "POSTMETER_BODY_KEYS": "python -c 'import secrets; print(\"first:\" + secrets.token_hex(32))'",
     "POSTMETER_ID_KEY": "python -c 'import secrets; print(secrets.token_hex(16))'",
 }
+CARRIED = {"smpp": frozenset({"sms"}), "smtp": frozenset({"email"})}  # by those that are not asked by HTTP
 THEIRS = {
     "POSTMETER_TWILIO_AUTH_TOKEN": "TWILIO",
     "POSTMETER_SINCH_KEY_SECRET": "SINCH",
@@ -43,6 +44,7 @@ def refuse_without() -> None:
         raise SystemExit(f"postmeter: POSTMETER_PAYMENT_KINDS names {min(unknown)!r}; there are {', '.join(KINDS)}.")
     if settings.SMPP["host"]:
         _refuse_smpp_without()
+    _refuse_wrong_routes()
     for name, whose in THEIRS.items():
         if whose == "PAYPAL" and "paypal" not in settings.PAYMENT_KINDS:
             continue
@@ -52,6 +54,18 @@ def refuse_without() -> None:
         if not value or value == DEMO[name.replace("POSTMETER", "SIMULATOR")]:
             why = "is the simulator's published one" if value else "is not set"
             raise SystemExit(f"postmeter: {name} {why}, and {address} is no simulator; set the one that its console shows.")
+
+
+def _refuse_wrong_routes() -> None:
+    """A route to a provider that does not carry its channel would have a call sent as a text."""
+    for route, names in settings.ROUTES.items():
+        channel = route.partition(":")[0]
+        for name in names:
+            carried = CARRIED.get(name) or provider(name, settings.PROVIDERS[name]).channels
+            if channel not in carried:
+                raise SystemExit(
+                    f"postmeter: POSTMETER_ROUTES sends {channel} by {name}, which carries {', '.join(sorted(carried))}."
+                )
 
 
 def _refuse_smpp_without() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings
 from pytest_django import Settings
 
 from postmeter.config.secrets import OURS, THEIRS, refuse_without
@@ -107,4 +108,22 @@ class TestTheProvidersSecrets:
         for name, whose in THEIRS.items():
             monkeypatch.delenv(name)
             monkeypatch.setitem(getattr(settings, whose), "base_url", address)
+        refuse_without()
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        ({"voice": ("sinch",)}, "POSTMETER_ROUTES sends voice by sinch, which carries fax."),
+        ({"voice:44": ("twilio", "smtp")}, "POSTMETER_ROUTES sends voice by smtp, which carries email."),
+        ({"fax": ("twilio",)}, "POSTMETER_ROUTES sends fax by twilio, which carries mms, sms, voice."),
+    ],
+)
+def test_a_route_to_who_does_not_carry_its_channel_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, route: dict[str, tuple[str, ...]], said: str
+) -> None:
+    refuse_without()
+    for name, providers in route.items():
+        monkeypatch.setitem(settings.ROUTES, name, providers)
+    with pytest.raises(SystemExit, match=said):
         refuse_without()
