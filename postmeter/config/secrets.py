@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from postmeter.kit.refusals import BadInput
-from postmeter.messaging.providers import provider, smpp
+from postmeter.messaging.providers import MAIL_SERVICES, provider, smpp
 from postmeter.payments.gateways import KINDS
 from postmeter.simulator.settings import DEMO
 
@@ -18,7 +18,11 @@ OURS = {
     "POSTMETER_BODY_KEYS": "python -c 'import secrets; print(\"first:\" + secrets.token_hex(32))'",
     "POSTMETER_ID_KEY": "python -c 'import secrets; print(secrets.token_hex(16))'",
 }
-CARRIED = {"smpp": frozenset({"sms"}), "smtp": frozenset({"email"})}  # by those that are not asked by HTTP
+CARRIED = {
+    "smpp": frozenset({"sms"}),
+    "smtp": frozenset({"email"}),
+    "anymail": frozenset({"email"}),
+}  # by those that are not asked by HTTP
 THEIRS = {
     "POSTMETER_TWILIO_AUTH_TOKEN": "TWILIO",
     "POSTMETER_SINCH_KEY_SECRET": "SINCH",
@@ -44,6 +48,8 @@ def refuse_without() -> None:
         raise SystemExit(f"postmeter: POSTMETER_PAYMENT_KINDS names {min(unknown)!r}; there are {', '.join(KINDS)}.")
     if settings.SMPP["host"]:
         _refuse_smpp_without()
+    if settings.ANYMAIL_ESP:
+        _refuse_esp_without()
     _refuse_wrong_routes()
     for name, whose in THEIRS.items():
         if whose == "PAYPAL" and "paypal" not in settings.PAYMENT_KINDS:
@@ -54,6 +60,17 @@ def refuse_without() -> None:
         if not value or value == DEMO[name.replace("POSTMETER", "SIMULATOR")]:
             why = "is the simulator's published one" if value else "is not set"
             raise SystemExit(f"postmeter: {name} {why}, and {address} is no simulator; set the one that its console shows.")
+
+
+def _refuse_esp_without() -> None:
+    if settings.ANYMAIL_ESP not in MAIL_SERVICES:
+        raise SystemExit(f"postmeter: POSTMETER_ANYMAIL_ESP is {settings.ANYMAIL_ESP!r}; there are {', '.join(MAIL_SERVICES)}.")
+    user, _, password = settings.ANYMAIL.get("WEBHOOK_SECRET", "").partition(":")
+    if not user or len(password) < 16:
+        raise SystemExit(
+            "postmeter: POSTMETER_ANYMAIL_WEBHOOK_SECRET is not set; write user:password with 16 characters or more, and the same"
+            " into the addresses of the service's webhooks."
+        )
 
 
 def _refuse_wrong_routes() -> None:

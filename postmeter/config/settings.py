@@ -21,6 +21,7 @@
 | POSTMETER_EMAIL_URL | for our own notices: smtp://user:password@host:port or file:///folder |
 | POSTMETER_ROUTES | which providers carry what, in order: sms=twilio,other;sms:44=other |
 | POSTMETER_MAIL_URL | for customers' emails: smtp://user:password@host:port, smtp+starttls:// or smtps://; the simulator's by default |
+| POSTMETER_ANYMAIL_ESP | a mail service whose API sends them instead: postmark, sendgrid, mailgun, … (docs/operating/email.md) |
 | POSTMETER_MAIL_DOMAIN | the domain that customers' emails come from; its mail is to be handed to us |
 | POSTMETER_EMAILS_PER_HOUR | how many one customer may send; 2000 |
 | POSTMETER_MAIL_LISTEN | where we take that mail: lmtp://127.0.0.1:8004, or smtp:// |
@@ -98,6 +99,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "anymail",
     "django_cotton.apps.SimpleAppConfig",
     "django_htmx",
     "procrastinate.contrib.django",
@@ -261,6 +263,13 @@ MAIL = {
     "password": unquote(_mail.password or ""),
     "security": {"smtps": "tls", "smtp+starttls": "starttls"}.get(_mail.scheme, "none"),
 }
+# A mail service's own API instead, by django-anymail, which looks for its keys here.
+ANYMAIL_ESP = os.environ.get("POSTMETER_ANYMAIL_ESP", "").lower()
+ANYMAIL = {
+    name.removeprefix("POSTMETER_ANYMAIL_"): value
+    for name, value in os.environ.items()
+    if name.startswith("POSTMETER_ANYMAIL_") and name != "POSTMETER_ANYMAIL_ESP"
+}
 _listen = urlsplit(os.environ.get("POSTMETER_MAIL_LISTEN") or f"lmtp://127.0.0.1:{os.environ.get('POSTMETER_MAIL_PORT', '8004')}")
 MAIL_LISTEN = {"host": _listen.hostname or "127.0.0.1", "port": str(_listen.port or 24), "protocol": _listen.scheme}
 EMAILS_PER_HOUR = int(os.environ.get("POSTMETER_EMAILS_PER_HOUR", "2000"))  # of one customer
@@ -284,14 +293,20 @@ _SMPP = (
     "POSTMETER_SMPP_ERRORS",
 )
 SMPP = {name.removeprefix("POSTMETER_SMPP_").lower(): os.environ.get(name, "") for name in _SMPP}
-PROVIDERS = {"twilio": TWILIO, "sinch": SINCH, "smtp": MAIL} | ({"smpp": SMPP} if SMPP["host"] else {})
+PROVIDERS = {
+    "twilio": TWILIO,
+    "sinch": SINCH,
+    "smtp": MAIL,
+    **({"smpp": SMPP} if SMPP["host"] else {}),
+    **({"anymail": {"esp": ANYMAIL_ESP}} if ANYMAIL_ESP else {}),
+}
 # The providers of each channel, the first one first; "sms:44" for the numbers that begin so.
 ROUTES: dict[str, tuple[str, ...]] = {
     "sms": ("smpp", "twilio") if SMPP["host"] else ("twilio",),
     "mms": ("twilio",),
     "fax": ("sinch",),
     "voice": ("twilio",),
-    "email": ("smtp",),
+    "email": ("anymail",) if ANYMAIL_ESP else ("smtp",),
 }
 for _route in filter(None, os.environ.get("POSTMETER_ROUTES", "").split(";")):
     _channel, _, _names = _route.partition("=")

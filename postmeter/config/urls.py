@@ -4,6 +4,8 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
+from postmeter.callbacks import esp
+
 
 def live(request: HttpRequest) -> HttpResponse:
     """The process answers."""
@@ -21,5 +23,6 @@ urlpatterns = [
     path("livez", live),
     path("readyz", ready),
     path("accounts/", include("allauth.urls")),
+    path("hooks/email/<slug:esp>/<slug:kind>/", esp.hook),
     path("", include("postmeter.web.urls")),
 ]

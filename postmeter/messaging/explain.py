@@ -17,7 +17,7 @@ from postmeter.messaging.queries import Trail
 from postmeter.messaging.states import CANCELLABLE, MACHINE, State
 from postmeter.rating.price import ERROR_CLASSES
 
-_PROVIDERS = {"twilio": "Twilio", "smpp": "the carrier", "smtp": "the mail server"}
+_PROVIDERS = {"twilio": "Twilio", "smpp": "the carrier", "smtp": "the mail server", "anymail": "the mail service"}
 _NAMED = 3  # characters that a sentence names
 
 _STANDS = {

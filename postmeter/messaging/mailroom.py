@@ -24,7 +24,7 @@ from postmeter.messaging.addresses import COMPLAINTS, Box, read_mailbox, read_to
 from postmeter.messaging.answers import question_by_email
 from postmeter.messaging.channels import email
 from postmeter.messaging.inbox import Attention, Come
-from postmeter.messaging.letters import Letter, Report, read
+from postmeter.messaging.letters import Letter, Report, enhanced, read
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.record import Fact, record
@@ -63,6 +63,16 @@ def deliver(*, recipient: str, sender: str, raw: bytes, now: datetime) -> bool:
     return _WAYS.get(box.way, _keep)(box, sender, letter, now)
 
 
+def hear(*, token: str, action: str, words: str, now: datetime) -> bool:
+    """What a mail service says of an email that we gave it with this token. Says whether it is new."""
+    pair = read_token(token)
+    message = _message(Box("", *pair)) if pair else None
+    if message is None or message.channel != "email":
+        return False
+    status = enhanced(words, "5.0.0") if action == "failed" else ""
+    return _hear(message, Report(action, status, words[:200].replace("\x00", "")), now)
+
+
 def _about(box: Box, letter: Letter) -> Message | None:
     found = _TOKEN.search(letter.report.about) if letter.report else None
     pair = read_token(found[1]) if found else None
@@ -86,7 +96,7 @@ def _hear(message: Message, report: Report, now: datetime) -> bool:
     if report.action not in _MOVES:
         return False
     state, status = _MOVES[report.action]
-    fact = Fact(message.id, "callback", PROVIDER, state, "", status, report.status, raw={"report": report.words})
+    fact = Fact(message.id, "callback", message.provider, state, "", status, report.status, raw={"report": report.words})
     return bool(record(customer_id=message.customer_id, facts=[fact], now=now).new)
 
 

@@ -112,6 +112,23 @@ class TestTheProvidersSecrets:
 
 
 @pytest.mark.parametrize(
+    ("esp", "told", "said"),
+    [
+        ("pigeon", {}, "POSTMETER_ANYMAIL_ESP is 'pigeon'; there are brevo, "),
+        ("postmark", {}, "POSTMETER_ANYMAIL_WEBHOOK_SECRET is not set"),
+        ("postmark", {"WEBHOOK_SECRET": "user:short"}, "POSTMETER_ANYMAIL_WEBHOOK_SECRET is not set"),
+    ],
+)
+def test_what_a_mail_service_needs_is_asked_for_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, esp: str, told: dict[str, str], said: str
+) -> None:
+    monkeypatch.setattr(settings, "ANYMAIL_ESP", esp)
+    monkeypatch.setattr(settings, "ANYMAIL", told)
+    with pytest.raises(SystemExit, match=said):
+        refuse_without()
+
+
+@pytest.mark.parametrize(
     ("route", "said"),
     [
         ({"voice": ("sinch",)}, "POSTMETER_ROUTES sends voice by sinch, which carries fax."),

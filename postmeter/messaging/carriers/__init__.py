@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from postmeter.messaging.carriers.esp import NAME as ESP
+from postmeter.messaging.carriers.esp import EspCarrier
 from postmeter.messaging.carriers.http import HttpCarrier
 from postmeter.messaging.carriers.mail import MailCarrier
 from postmeter.messaging.carriers.smpp import SmppCarrier, SmppQuestions
@@ -35,6 +37,8 @@ def carrier(name: str, settings: Mapping[str, str], *, connections: int = 64) ->
     """What carries for the provider of that name."""
     if name == "smtp":
         return MailCarrier(settings, connections=connections)
+    if name == ESP:
+        return EspCarrier(settings, connections=connections)
     if name == SMPP:
         return SmppCarrier(Account.read(settings))
     return HttpCarrier(provider(name, settings), connections=connections)

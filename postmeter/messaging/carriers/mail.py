@@ -56,7 +56,7 @@ class MailCarrier:
     def _send(self, message: Outbound) -> Outcome:
         ref = message_ref(message.customer_id, message.id)
         try:
-            raw = _made(message, ref).as_bytes()
+            raw = made_of(message, ref).as_bytes()
         except (ValueError, TypeError, IndexError) as error:
             return Refused("5.6.0", f"It cannot be written as an email: {error}"[:200], {})
         try:
@@ -114,7 +114,8 @@ class MailCarrier:
         self._mine.connection = None
 
 
-def _made(message: Outbound, ref: str) -> EmailMessage:
+def made_of(message: Outbound, ref: str) -> EmailMessage:
+    """The email as it leaves. Raises ValueError, TypeError or IndexError for what cannot be written as one."""
     to_stop = message.kind != CODE
     leaving = Leaving(
         message.name,

@@ -261,6 +261,8 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
+# Mail services that django-anymail asks by HTTP without a library of theirs (`carriers/esp.py`).
+MAIL_SERVICES = ("brevo", "mailersend", "mailgun", "mailjet", "mandrill", "postal", "postmark", "resend", "sendgrid", "sparkpost")
 PROVIDERS = {
     "sinch": "postmeter.messaging.providers.sinch.Sinch",
     "twilio": "postmeter.messaging.providers.twilio.Twilio",
