@@ -78,6 +78,7 @@ def test_older_conversations_are_a_page_away(cast: Cast, signed_in: SignedIn, mo
     assert "text 2 end" in page(browser, "/inbox/?before=nonsense")
 
 
+# S-036
 def test_a_reply_is_shown_its_price_first_and_goes_once_from_the_number_they_wrote_to(
     cast: Cast, signed_in: SignedIn
 ) -> None:  # S-060
