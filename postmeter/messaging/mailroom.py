@@ -25,6 +25,7 @@ from postmeter.messaging.addresses import COMPLAINTS, Box, read_mailbox, read_to
 from postmeter.messaging.answers import question_by_email
 from postmeter.messaging.channels import email
 from postmeter.messaging.inbox import Attention, Come
+from postmeter.messaging.kinds import PURPOSES
 from postmeter.messaging.letters import Letter, Report, read
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations import asking
@@ -107,6 +108,12 @@ def unsubscribe(*, customer_id: int, message_id: int, source: str, now: datetime
     """The recipient of this email wants no more of them, or no more of its kind. Says whether that is new. Raises NotFound."""
     found = _email(customer_id, message_id)
     return _stop(found, source, "", now, purpose_of(found.kind) if only_its_kind else ALL)
+
+
+def stops(*, customer_id: int, message_id: int, now: datetime) -> tuple[str, str]:
+    """What the kind of this email is called, where it can be stopped by itself, and how far a STOP reaches. Raises NotFound."""
+    kind = _email(customer_id, message_id).kind
+    return PURPOSES.get(kind, ""), consents.stop_rules(customer_id=customer_id, now=now)[0]
 
 
 def _email(customer_id: int, message_id: int) -> Message:
