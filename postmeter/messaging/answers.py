@@ -57,12 +57,8 @@ def question(*, name: str) -> str:
 
 def _said(words: str, name: str, email: str = "") -> str:
     """As GSM-7 where its letters can be: a heart in a name would double what the text costs, and is left out."""
-    bare = (
-        " ".join(
-            "".join(each for each in unicodedata.normalize("NFC", name) if unicodedata.category(each) not in _PICTURES).split()
-        )
-        or name
-    )
+    letters = (each for each in unicodedata.normalize("NFC", name) if unicodedata.category(each) not in _PICTURES)
+    bare = " ".join("".join(letters).split()) or name
     said = words.format(name=bare[:_NAME_AT_MOST].rstrip(), email=email)
     return sms.plainly(said) or words.format(name=name[:_NAME_AT_MOST].rstrip(), email=email)
 

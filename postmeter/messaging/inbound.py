@@ -132,6 +132,10 @@ class _Heard:
 def _hear(customer: Customer, word: Received, now: datetime) -> _Heard:
     text = word.body.replace("\x00", "")
     wish = words.wish(text)
+    if wish is not Wish.WRONG_NUMBER and word.heard == "stop":
+        wish = Wish.STOP
+    if wish is None and word.heard == "start" and not words.agrees(text):
+        wish = Wish.START  # their list and ours say the same; a yes is none of ours unless it was asked for
     if wish is None and words.agrees(text) and _is_asked(customer.id, word.sender):
         wish = Wish.AGREE
     stands = wish is Wish.STOP and words.says_cancel(text) and _wrote(customer.id, word.sender, now - REMINDED_WITHIN)

@@ -126,6 +126,7 @@ class Received:
     ref: str
     answered: bool = False  # the provider heard STOP, START or HELP in it and has answered itself
     media: Sequence[str] = ()  # where the provider keeps the files that came with it
+    heard: str = ""  # stop or start: it has put its sender on its own list, or taken them off, whatever words it knows for that
 
 
 class HttpProvider(Protocol):
