@@ -86,9 +86,10 @@ WhenShort = Annotated[
     ),
 ]
 Purpose = Annotated[
-    Literal["ad_hoc", "reminder", "notice", "billing", "late_payment", "form", "contact", "code"],
+    Literal["ad_hoc", "reminder", "notice", "billing", "late_payment", "form", "contact", "advertising", "code"],
     Meta(
-        description="What it is for. `code` is for one-time codes and what is urgent: it alone goes in the recipient's quiet hours."
+        description="What it is for; its recipients may opt out of each by itself. `advertising` goes by fax only to who has agreed, "
+        "where you ask for consent. `code` is for one-time codes and what is urgent: it alone goes in the recipient's quiet hours."
     ),
 ]
 LARGEST = 400_000  # an email of 50,000 characters, each escaped

@@ -43,6 +43,7 @@ REACTIONS = {
     "consent.given": [],
     "consent.opted_in": [],
     "consent.opted_out": [],
+    "consent.stop_rule_set": [],
     "contact.named": [],
     "credit.transferred": [notifications.tell_of_transfer],
     "customer.body_key_rotated": [],

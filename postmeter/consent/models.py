@@ -5,18 +5,36 @@ from django.db import models
 from postmeter.customers.bodies import sealed
 from postmeter.db.models import CustomerRow
 
+CHANNEL, EVERYTHING = "channel", "everything"  # how far a STOP reaches
+ALL = "all"  # every kind of message; a kind's name otherwise
+
 
 class OptOut(CustomerRow):
-    """An address that opted out of a channel. Opting in again removes the row; the events keep the history."""
+    """An address that opted out of a channel. Opting in again removes the row; the evidence keeps the history."""
 
     channel = models.TextField()
     address = models.TextField()
+    purpose = models.TextField(default=ALL, db_default=ALL)  # of what: a kind of message, or all
     source = models.TextField()  # the words they sent, or who entered it
     at = models.DateTimeField()
 
     class Meta:
         db_table = "consent_opt_out"
-        constraints = [models.UniqueConstraint(fields=["customer_id", "channel", "address"], name="consent_opt_out_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "channel", "address", "purpose"], name="consent_opt_out_each_once")
+        ]
+
+
+class StopRule(CustomerRow):
+    """How far a STOP reaches, from a moment on: the one channel, or everything. Immutable; of one moment the last word holds."""
+
+    reach = models.TextField(choices=[(CHANNEL, "The channel it came on"), (EVERYTHING, "All channels")])
+    since = models.DateTimeField()
+    set_by = models.TextField()
+    set_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "consent_stop_rule"
 
 
 class Permission(CustomerRow):
@@ -37,7 +55,7 @@ class Evidence(CustomerRow):
 
     channel = models.TextField()
     address = models.TextField()
-    purpose = models.TextField(default="all")  # what it covers: every kind of message
+    purpose = models.TextField(default=ALL)  # what it covers: a kind of message, or all
     said = models.TextField(
         choices=[("asked", "Asked"), ("given", "Agreed"), ("withdrawn", "Opted out"), ("returned", "Came back")]
     )

@@ -3,41 +3,77 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from postmeter.consent.models import Evidence, OptOut, Permission
+from postmeter.consent.models import ALL, CHANNEL, EVERYTHING, Evidence, OptOut, Permission, StopRule
 from postmeter.customers import bodies
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
+from postmeter.kit.refusals import BadInput
 
 
 @scoped
-def opt_out(*, customer_id: int, channel: str, address: str, source: str, now: datetime, actor: str, words: str = "") -> bool:
-    """Never write to this address again on this channel. Says whether that is new."""
+def opt_out(
+    *,
+    customer_id: int,
+    channel: str,
+    address: str,
+    source: str,
+    now: datetime,
+    actor: str,
+    words: str = "",
+    purpose: str = ALL,
+) -> bool:
+    """Never write to this address again on this channel, or not for this purpose. Says whether that is new."""
     added = calls.rows(
-        """INSERT INTO consent_opt_out (customer_id, id, channel, address, source, at) VALUES (%s, next_id(), %s, %s, %s, %s)
-           ON CONFLICT (customer_id, channel, address) DO NOTHING RETURNING id""",
-        [customer_id, channel, address, source, now],
+        """INSERT INTO consent_opt_out (customer_id, id, channel, address, purpose, source, at)
+           SELECT %s, next_id(), %s, %s, %s, %s, %s WHERE NOT EXISTS (
+               SELECT 1 FROM consent_opt_out WHERE customer_id = %s AND channel = %s AND address = %s AND purpose = %s)
+           ON CONFLICT (customer_id, channel, address, purpose) DO NOTHING RETURNING id""",
+        [customer_id, channel, address, purpose, source, now, customer_id, channel, address, ALL],
     )
     if added:
-        _become(customer_id, channel, address, "withdrawn", now, only_if_known=True)
-        _keep(customer_id, channel, [address], "withdrawn", words, source, actor, now)
-        events.record(
-            "consent.opted_out", customer_id=customer_id, subject_id=added[0][0], now=now, actor=actor, data={"channel": channel}
-        )
+        if purpose == ALL:
+            _become(customer_id, channel, address, "withdrawn", now, only_if_known=True)
+        _keep(customer_id, channel, [address], "withdrawn", words, source, actor, now, purpose)
+        data = {"channel": channel, "purpose": purpose}
+        events.record("consent.opted_out", customer_id=customer_id, subject_id=added[0][0], now=now, actor=actor, data=data)
     return bool(added)
 
 
 @scoped
-def opt_in(*, customer_id: int, channel: str, address: str, now: datetime, actor: str, words: str = "") -> bool:
-    """Take an opt-out back, at the recipient's own word, which is consent too."""
-    removed, _ = OptOut.objects.filter(customer_id=customer_id, channel=channel, address=address).delete()
+def opt_in(
+    *,
+    customer_id: int,
+    channel: str,
+    address: str,
+    now: datetime,
+    actor: str,
+    words: str = "",
+    purpose: str = ALL,
+    source: str = "reply",
+) -> bool:
+    """Take an opt-out back at the recipient's word, which is consent too. What they opted out of besides stays as it is."""
+    removed, _ = OptOut.objects.filter(customer_id=customer_id, channel=channel, address=address, purpose=purpose).delete()
     if removed:
-        _become(customer_id, channel, address, "given", now)
-        _keep(customer_id, channel, [address], "returned", words, "reply", actor, now)
-        events.record(
-            "consent.opted_in", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data={"channel": channel}
-        )
+        if purpose == ALL:
+            _become(customer_id, channel, address, "given", now)
+        _keep(customer_id, channel, [address], "returned", words, source, actor, now, purpose)
+        data = {"channel": channel, "purpose": purpose}
+        events.record("consent.opted_in", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data=data)
     return bool(removed)
+
+
+@scoped
+def set_stop_rule(*, customer_id: int, reach: str, since: datetime, actor: str, now: datetime) -> StopRule:
+    """Let a STOP reach this far from then on; what was said before stays as it is. Raises BadInput."""
+    if reach not in (CHANNEL, EVERYTHING):
+        raise BadInput("A STOP cannot reach that far.", field="reach", remedy="Choose the channel, or everything.")
+    if since < now:
+        raise BadInput("This moment has passed.", field="since", remedy="Choose now or a later day.")
+    rule = StopRule.objects.create(customer_id=customer_id, reach=reach, since=since, set_by=actor, set_at=now)
+    data = {"reach": reach, "since": since.isoformat()}
+    events.record("consent.stop_rule_set", customer_id=customer_id, subject_id=rule.id, now=now, actor=actor, data=data)
+    return rule
 
 
 @scoped
@@ -96,7 +132,15 @@ def _become(customer_id: int, channel: str, address: str, state: str, now: datet
 
 
 def _keep(
-    customer_id: int, channel: str, addresses: Collection[str], said: str, words: str, source: str, actor: str, now: datetime
+    customer_id: int,
+    channel: str,
+    addresses: Collection[str],
+    said: str,
+    words: str,
+    source: str,
+    actor: str,
+    now: datetime,
+    purpose: str = ALL,
 ) -> None:
     sealed = bodies.seal(customer_id, words)
     Evidence.objects.bulk_create(
@@ -105,6 +149,7 @@ def _keep(
             id=id_,
             channel=channel,
             address=address,
+            purpose=purpose,
             said=said,
             words_sealed=sealed,
             source=source,

@@ -64,6 +64,14 @@ def emails_of(*, customer_id: int, phones: Collection[str]) -> dict[str, str]:
 
 
 @scoped
+def addresses_beside(*, customer_id: int, medium: str, value: str) -> list[tuple[str, str]]:
+    """Every medium and address of the contact that has this one, itself among them; itself alone where it is nobody's."""
+    owners = Address.objects.filter(customer_id=customer_id, medium=medium, value=value).values("contact_id")
+    rows = Address.objects.filter(customer_id=customer_id, contact_id__in=owners).order_by("id")
+    return list(rows.values_list("medium", "value")) or [(medium, value)]
+
+
+@scoped
 def search(*, customer_id: int, text: str) -> list[int]:
     """Ids of the contacts whose name or address has this text in it; at most 200."""
     named = Contact.objects.filter(customer_id=customer_id, name__icontains=text).values_list("id", flat=True)

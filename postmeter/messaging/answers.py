@@ -4,6 +4,7 @@ After an opt-out exactly one text may follow: it confirms, sells nothing and goe
 Pure.
 """
 
+import unicodedata
 from datetime import timedelta
 
 from postmeter.consent.words import Wish
@@ -39,20 +40,27 @@ _ASK_BY_EMAIL = (
     "Emails are not always encrypted on their way. Answer YES to agree, or open this page:"
 )
 _NAME_AT_MOST = 40  # so that it is one segment
+_PICTURES = frozenset({"So", "Sk", "Cf", "Cs", "Co", "Cn", "Mn", "Me"})  # symbols, and what is joined to them
 
 
 def answer(wish: Wish, *, name: str, email: str, language: str = "en", stands: bool = False) -> str:
     """The text that answers a wish; `stands`: say that the appointment stands."""
     asked = Wish.STOP if wish is Wish.WRONG_NUMBER else wish
     words = _NOT_CANCELLED[language] if stands and asked is Wish.STOP else _WORDS[language, asked]
-    said = words.format(name=name[:_NAME_AT_MOST].rstrip(), email=email)
-    return sms.plainly(said) or said
+    return _said(words, name, email)
 
 
 def question(*, name: str) -> str:
     """What somebody is asked before the first message to them (S-052)."""
-    said = _ASK.format(name=name[:_NAME_AT_MOST].rstrip())
-    return sms.plainly(said) or said
+    return _said(_ASK, name)
+
+
+def _said(words: str, name: str, email: str = "") -> str:
+    """As GSM-7 where its letters can be: a heart in a name would double what the text costs, and is left out."""
+    letters = (each for each in unicodedata.normalize("NFC", name) if unicodedata.category(each) not in _PICTURES)
+    bare = " ".join("".join(letters).split()) or name
+    said = words.format(name=bare[:_NAME_AT_MOST].rstrip(), email=email)
+    return sms.plainly(said) or words.format(name=name[:_NAME_AT_MOST].rstrip(), email=email)
 
 
 def question_by_email(*, name: str) -> str:

@@ -32,6 +32,7 @@ from postmeter.messaging.inbox import Attention, Come
 from postmeter.messaging.kinds import ANSWER
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.say import say
+from postmeter.messaging.operations.stopping import Stop, stop
 from postmeter.messaging.providers import Media, Received
 from postmeter.messaging.providers import provider as provider_of
 from postmeter.rating import queries as rating
@@ -172,6 +173,10 @@ class _Heard:
 def _hear(customer: Customer, word: Received, now: datetime) -> _Heard:
     text = word.body.replace("\x00", "")
     wish = words.wish(text)
+    if wish is not Wish.WRONG_NUMBER and word.heard == "stop":
+        wish = Wish.STOP
+    if wish is None and word.heard == "start" and not words.agrees(text):
+        wish = Wish.START  # their list and ours say the same; a yes is none of ours unless it was asked for (A-66)
     if wish is None and words.agrees(text) and _is_asked(customer.id, word.sender):
         wish = Wish.AGREE
     stands = wish is Wish.STOP and words.says_cancel(text) and _wrote(customer.id, word.sender, now - REMINDED_WITHIN)
@@ -200,10 +205,9 @@ def _obey(customer: Customer, provider: str, word: Received, heard: _Heard, now:
     """Do what the text asks for and say so, once; what is for people to see to comes back."""
     changed, address = True, word.sender
     if heard.wish in (Wish.STOP, Wish.WRONG_NUMBER):
-        source = "reply" if heard.wish is Wish.STOP else "wrong number"
-        changed = consent.opt_out(
-            customer_id=customer.id, channel="sms", address=address, source=source, now=now, actor="recipient"
-        )
+        wrong = heard.wish is Wish.WRONG_NUMBER
+        asked = Stop("sms", address, "wrong number" if wrong else "reply", "recipient", heard.text, is_wrong=wrong)
+        changed = bool(stop(customer_id=customer.id, stops=[asked], now=now))
     elif heard.wish is Wish.START and _is_asked(customer.id, address):
         changed = _agree(customer.id, address, heard, now)
     elif heard.wish is Wish.START:

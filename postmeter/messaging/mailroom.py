@@ -11,6 +11,7 @@ from datetime import datetime
 from postmeter.consent import operations as consent
 from postmeter.consent import queries as consents
 from postmeter.consent import words
+from postmeter.consent.models import ALL
 from postmeter.consent.words import Wish
 from postmeter.contacts import operations as contacts
 from postmeter.customers import queries as customers
@@ -24,10 +25,12 @@ from postmeter.messaging.addresses import COMPLAINTS, Box, read_mailbox, read_to
 from postmeter.messaging.answers import question_by_email
 from postmeter.messaging.channels import email
 from postmeter.messaging.inbox import Attention, Come
+from postmeter.messaging.kinds import PURPOSES
 from postmeter.messaging.letters import Letter, Report, enhanced, read
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations import asking
 from postmeter.messaging.operations.record import Fact, record
+from postmeter.messaging.operations.stopping import Stop, purpose_of, stop
 from postmeter.messaging.states import State
 
 log = logging.getLogger("postmeter.mail")
@@ -100,17 +103,9 @@ def _hear(message: Message, report: Report, now: datetime) -> bool:
     return bool(record(customer_id=message.customer_id, facts=[fact], now=now).new)
 
 
-def _stop(message: Message, source: str, said: str, now: datetime) -> bool:
-    with scope.customer(message.customer_id):
-        return consent.opt_out(
-            customer_id=message.customer_id,
-            channel="email",
-            address=message.recipient,
-            source=source,
-            now=now,
-            actor="recipient",
-            words=said,
-        )
+def _stop(message: Message, source: str, said: str, now: datetime, purpose: str = ALL) -> bool:
+    asked = Stop("email", message.recipient, source, "recipient", said, purpose)
+    return bool(stop(customer_id=message.customer_id, stops=[asked], now=now))
 
 
 def whose(*, customer_id: int, message_id: int) -> tuple[str, str]:
@@ -119,9 +114,16 @@ def whose(*, customer_id: int, message_id: int) -> tuple[str, str]:
     return customers.customer(customer_id=customer_id).name, recipient
 
 
-def unsubscribe(*, customer_id: int, message_id: int, source: str, now: datetime) -> bool:
-    """The recipient of this email wants no more of them. Says whether that is new. Raises NotFound."""
-    return _stop(_email(customer_id, message_id), source, "", now)
+def unsubscribe(*, customer_id: int, message_id: int, source: str, now: datetime, only_its_kind: bool = False) -> bool:
+    """The recipient of this email wants no more of them, or no more of its kind. Says whether that is new. Raises NotFound."""
+    found = _email(customer_id, message_id)
+    return _stop(found, source, "", now, purpose_of(found.kind) if only_its_kind else ALL)
+
+
+def stops(*, customer_id: int, message_id: int, now: datetime) -> tuple[str, str]:
+    """What the kind of this email is called, where it can be stopped by itself, and how far a STOP reaches. Raises NotFound."""
+    kind = _email(customer_id, message_id).kind
+    return PURPOSES.get(kind, ""), consents.stop_rules(customer_id=customer_id, now=now)[0]
 
 
 def _email(customer_id: int, message_id: int) -> Message:
@@ -205,10 +207,9 @@ def _give(customer_id: int, address: str, source: str, said: str, now: datetime)
 def _obey(customer_id: int, address: str, wish: Wish | None, said: str, now: datetime) -> Attention:
     """Do what is asked for. An email is not confirmed by another: machines would go on answering each other."""
     if wish in (Wish.STOP, Wish.WRONG_NUMBER):
-        source = "reply" if wish is Wish.STOP else "wrong address"
-        consent.opt_out(
-            customer_id=customer_id, channel="email", address=address, source=source, now=now, actor="recipient", words=said
-        )
+        wrong = wish is Wish.WRONG_NUMBER
+        asked = Stop("email", address, "wrong address" if wrong else "reply", "recipient", said, is_wrong=wrong)
+        stop(customer_id=customer_id, stops=[asked], now=now)
         return Attention.WRONG_NUMBER if wish is Wish.WRONG_NUMBER else Attention.NONE
     if wish is Wish.AGREE:
         _give(customer_id, address, "reply", said, now)

@@ -16,7 +16,7 @@ def contact_of(clinic: Clinic, value: str) -> int:
     return operations.of_address(customer_id=clinic.id, medium="phone", value=value, actor="system", now=at())
 
 
-def test_a_number_that_writes_first_is_an_unknown_contact_until_it_has_a_name(cast: Cast) -> None:
+def test_a_number_that_writes_first_is_an_unknown_contact_until_it_has_a_name(cast: Cast) -> None:  # S-038
     harbour = cast.clinic()
     contact_id = contact_of(harbour, number(1))
     assert contact_of(harbour, number(1)) == contact_id
@@ -28,6 +28,10 @@ def test_a_number_that_writes_first_is_an_unknown_contact_until_it_has_a_name(ca
         )
     found = queries.person(customer_id=harbour.id, contact_id=contact_id)
     assert (found.kind, found.name) == ("client", "Ana Silva")
+    operations.name_contact(
+        customer_id=harbour.id, contact_id=contact_id, name="Dr Silva", kind="contact", actor=harbour.actor, now=at()
+    )
+    assert queries.person(customer_id=harbour.id, contact_id=contact_id).kind == "contact"
 
 
 def test_texts_from_a_new_number_at_once_make_one_contact(cast: Cast) -> None:

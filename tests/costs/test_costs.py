@@ -177,7 +177,10 @@ def test_a_day_is_read_when_it_is_over_and_again_when_late_prices_are_there(prov
 
     assert [due(hours) for hours in (5, 6, 53, 54, 101, 102)] == [None, 1, 1, 2, 2, 3]
     with scope.every_customer():
-        Run.objects.create(id=calls.next_id(), provider=provider, day=DAY, nth=1, started_at=over, finished_at=over)
+        nothing = queries.totals(provider=provider, day=DAY)
+        Run.objects.create(
+            id=calls.next_id(), provider=provider, day=DAY, nth=1, started_at=over, finished_at=over, totals=nothing
+        )
     assert [due(hours) for hours in (6, 53, 54)] == [None, None, 2]
 
 

@@ -60,7 +60,7 @@ def one_of_each(clinic: Clinic) -> None:
 
 
 def test_no_text_stands_in_the_database_nor_in_the_log(cast: Cast, caplog: pytest.LogCaptureFixture) -> None:
-    """HIPAA 164.312(a)(2)(iv)."""
+    """HIPAA 164.312(a)(2)(iv), S-039."""
     clinic = cast.clinic()
     with caplog.at_level(logging.DEBUG):
         one_of_each(clinic)

@@ -17,6 +17,8 @@ SHARED = {
     "payments_bank_account": "the operator's accounts, which every customer may read and pay to",
     "payments_bank_entry": "the operator's statements: most entries are nobody's yet, and no customer's login reads them",
     "messaging_unplaced": "receipts by a message centre's ids: whose they are is not known yet, and no customer's login reads them",
+    "costs_run": "the operator's readings of providers' bills, which no customer's login reads",
+    "costs_billed": "what providers bill the operator, which no customer's login reads: a bill is of all customers",
     "topups_breaker": "the operator's switch for everybody, which every customer's login may read",
     "django_cache": "rate limits that hold across processes",
 }

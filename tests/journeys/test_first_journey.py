@@ -18,7 +18,7 @@ from tests.journeys.shop import saved_card
 from tests.stage import Stage, until
 
 
-def test_a_text_goes_from_bought_credit_to_delivered_and_charged(stage: Stage, cast: Cast) -> None:
+def test_a_text_goes_from_bought_credit_to_delivered_and_charged(stage: Stage, cast: Cast) -> None:  # S-041 S-044
     harbour = cast.clinic(credit_micros=0)
     card = saved_card(stage, harbour)
     bought = topups.buy(

@@ -11,13 +11,17 @@ from postmeter.consent import operations as consent
 from postmeter.consent import queries as consents
 from postmeter.consent.words import agrees
 from postmeter.customers import operations as customers
+from postmeter.db import scope
 from postmeter.messaging import queries
 from postmeter.messaging.answers import question
 from postmeter.messaging.explain import explain
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations import asking, dispatch
 from postmeter.messaging.operations.accept import Submission, submit
+from postmeter.messaging.operations.fax import draw_kept
 from postmeter.notifications import news
+from postmeter.rating import operations as rating
+from postmeter.rating.models import PriceList
 from tests.cast import FEE, PRICE, Cast, Clinic, at, number
 from tests.messaging.test_inbound import ANA, answers, deliver, hear
 
@@ -161,3 +165,30 @@ def test_consent_that_was_given_on_paper_counts(harbour: Clinic) -> None:
     send(harbour)
     assert deliver(harbour) == ["See you"]
     assert said(harbour) == [("given", words)]
+
+
+def fax(clinic: Clinic, kind: str) -> int:
+    with scope.customer(clinic.id):
+        found = PriceList.objects.get(customer_id=clinic.id)
+        new = [rating.NewRate("fax", "out", "1", "US", 70_000, 0)]
+        rating.set_rates(price_list=found, new=new, valid_from=at(), now=at(), actor="operator")
+    pages = draw_kept(customer_id=clinic.id, text="Dear Dr Weiß", media_ids=[], actor=clinic.actor, now=at())
+    asked = Submission(clinic.id, [ANA], ["Dear Dr Weiß"], clinic.actor, channel="fax", kind=kind, media=[pages])
+    return submit(asked, now=at()).ids[0]
+
+
+def test_a_fax_needs_no_opt_in(harbour: Clinic) -> None:  # S-051
+    sent = fax(harbour, "contact")
+    assert [message.id for message in dispatch.claim(customer_id=harbour.id, at_most=9, now=at())] == [sent]
+    assert said(harbour) == []
+
+
+def test_a_fax_that_advertises_goes_to_who_has_agreed_and_nobody_is_asked_by_fax(harbour: Clinic) -> None:  # S-051
+    unasked = fax(harbour, "advertising")
+    assert dispatch.claim(customer_id=harbour.id, at_most=9, now=at()) == []
+    found = queries.trail(customer_id=harbour.id, message_id=unasked)
+    assert (found.message.state, found.receipts[-1].status, harbour.held) == ("expired", "no_consent", 0)
+    assert said(harbour) == []
+    consent.give(customer_id=harbour.id, channel="fax", address=ANA, source="form", words="Signed", now=at(), actor=harbour.actor)
+    agreed = fax(harbour, "advertising")
+    assert [message.id for message in dispatch.claim(customer_id=harbour.id, at_most=9, now=at())] == [agreed]

@@ -118,6 +118,23 @@ def test_a_provider_that_confirms_by_itself_is_the_only_one_that_does(cast: Cast
     assert (plain.answered, heard.answered) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("said", "kind", "out"), [("BYE", "STOP", True), ("JOIN", "START", False), ("Yes", "START", True), ("STOP", "START", True)]
+)
+def test_what_a_provider_puts_on_its_own_list_or_takes_off_it_is_so_on_ours(cast: Cast, said: str, kind: str, out: bool) -> None:
+    """An account's own words with Advanced Opt-Out; a yes stays a yes (A-66), and STOP goes before everything."""
+    harbour = cast.clinic()
+    if kind == "START":
+        hear(harbour, "STOP", answered=True)
+    adapter = provider("twilio", {"base_url": "http://127.0.0.1", "account_sid": "AC1", "auth_token": "t"})
+    form = {"From": ANA, "To": harbour.customer.sender, "Body": said, "MessageSid": f"SM{calls.next_id()}", "OptOutType": kind}
+    (word,) = adapter.facts(Callback("", form, {}))
+    assert isinstance(word, Received)
+    inbound.receive(provider="twilio", word=word, now=at())
+    assert bool(consent.opted_out(customer_id=harbour.id, channel="sms", addresses=[ANA])) is out
+    assert answers(harbour) == [], "they have answered"
+
+
 def test_start_is_welcomed_and_help_is_given_once_an_hour(cast: Cast) -> None:
     harbour = cast.clinic(credit_micros=0)
     now = at()

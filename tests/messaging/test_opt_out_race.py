@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+import pytest
 from django.db import connection
 
 from postmeter.cli.checks import verify_all
@@ -18,10 +19,11 @@ from tests.cast import Cast, at, number
 ROUNDS = LIST_AT_MOST
 
 
-def test_no_message_leaves_after_an_opt_out_that_was_committed_before_its_claim(cast: Cast) -> None:
+@pytest.mark.parametrize("purpose", ["all", "billing"])  # of everything, or of this kind of message alone
+def test_no_message_leaves_after_an_opt_out_that_was_committed_before_its_claim(cast: Cast, purpose: str) -> None:
     clinic = cast.clinic(credit_micros=1_000_000_000)
     people = [number(n) for n in range(ROUNDS)]
-    submit(Submission(clinic.id, people, ["Hello"] * ROUNDS, clinic.actor), now=at())
+    submit(Submission(clinic.id, people, ["Hello"] * ROUNDS, clinic.actor, kind="billing"), now=at())
     out_at: dict[str, float] = {}
     claimed_at: dict[str, float] = {}
     done = Event()
@@ -31,7 +33,15 @@ def test_no_message_leaves_after_an_opt_out_that_was_committed_before_its_claim(
             for person in some:
                 if done.is_set():
                     return
-                consent.opt_out(customer_id=clinic.id, channel="sms", address=person, source="reply", now=at(), actor="recipient")
+                consent.opt_out(
+                    customer_id=clinic.id,
+                    channel="sms",
+                    address=person,
+                    source="reply",
+                    now=at(),
+                    actor="recipient",
+                    purpose=purpose,
+                )
                 out_at[person] = time.monotonic()  # it is committed
         finally:
             connection.close()
@@ -60,6 +70,6 @@ def test_no_message_leaves_after_an_opt_out_that_was_committed_before_its_claim(
     states = {message.recipient: message.state for message in queries.messages(customer_id=clinic.id, at_most=ROUNDS)}
     cancelled = {person for person, state in states.items() if state == "cancelled"}
     assert cancelled | set(claimed_at) == set(people) and not cancelled & set(claimed_at)
-    assert cancelled <= consents.opted_out(customer_id=clinic.id, channel="sms", addresses=people)
+    assert cancelled <= consents.opted_out(customer_id=clinic.id, channel="sms", addresses=people, purpose="billing")
     assert clinic.held == len(claimed_at) * 11_400
     assert verify_all().ok

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from postmeter.cli.checks import verify_all
+from postmeter.consent import operations as consent
+from postmeter.customers import operations as customers
 from postmeter.kit.refusals import BadInput
 from postmeter.messaging import explain, queries
 from postmeter.messaging.operations import cancel, dispatch, wait
@@ -12,6 +14,7 @@ from postmeter.messaging.operations.accept import Accepted, Submission, submit, 
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.states import State
 from tests.cast import FEE, PRICE, Cast, Clinic, at, number
+from tests.messaging.test_night import EAST, WEST, new_york
 
 EACH = PRICE + FEE
 SOON = timedelta(hours=1)
@@ -38,7 +41,7 @@ def test_what_fits_is_queued_and_the_rest_waits_without_a_hold(cast: Cast) -> No
     assert verify_all().ok
 
 
-def test_credit_releases_what_waits_by_deadline_as_far_as_it_goes_at_the_price_that_was_said(cast: Cast) -> None:
+def test_credit_releases_what_waits_by_deadline_as_far_as_it_goes_at_the_price_that_was_said(cast: Cast) -> None:
     harbour = cast.clinic(credit_micros=0)
     late = waiting(harbour, 1, until=timedelta(hours=9)).ids
     early = waiting(harbour, 2, until=timedelta(hours=2)).ids
@@ -56,6 +59,24 @@ def test_credit_releases_what_waits_by_deadline_as_far_as_it_goes_at_the_price_t
     record(customer_id=harbour.id, facts=facts, now=at())
     assert (harbour.posted, harbour.held) == (0, 0)
     assert verify_all().ok
+
+
+def test_what_goes_on_is_asked_again_for_consent_and_for_the_hour(cast: Cast) -> None:
+    harbour = cast.clinic(credit_micros=0)
+    customers.switch_quiet_hours(customer_id=harbour.id, kept=True, now=at(), actor=harbour.actor)
+    day, night = new_york("2027-03-10T12:00"), new_york("2027-03-10T22:30")
+    people = [EAST, WEST, number(3)]
+    submit(
+        Submission(harbour.id, people, ["Hi"] * 3, harbour.actor, wait=True, useful_until=day + timedelta(days=3)),
+        now=day,
+    )
+    consent.opt_out(customer_id=harbour.id, channel="sms", address=number(3), source="reply", now=day, actor="recipient")
+    cast.give(harbour.id, harbour.pool, 3 * EACH)
+    assert wait.resume(customer_id=harbour.id, now=night) == 3
+    claimed = dispatch.claim(customer_id=harbour.id, at_most=10, now=night)
+    assert [message.recipient for message in claimed] == [WEST], "it is day on the other coast"
+    assert states(harbour) == ["queued", "sending", "cancelled"]
+    assert harbour.held == 2 * EACH
 
 
 def test_what_lapses_while_it_waits_ends_by_name_and_costs_nothing(cast: Cast) -> None:

@@ -1,5 +1,7 @@
 """Emails and picture messages on the pages, and the pages for those who are no members."""
 
+from dataclasses import replace
+
 import pytest
 import typst
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -10,6 +12,7 @@ from postmeter.db import scope
 from postmeter.db.public_ids import public_ids
 from postmeter.messaging import inbox, mailroom, media, queries
 from postmeter.messaging.addresses import media_url, unsubscribe_url, way_back
+from postmeter.messaging.kinds import PURPOSES
 from postmeter.messaging.operations.accept import Submission, submit
 from tests.cast import Cast, Clinic, at, number, set_price
 from tests.messaging.test_mail import letter
@@ -188,6 +191,22 @@ def test_unsubscribing_takes_one_press_of_a_mail_program_and_no_visit(clinic: Cl
         done = Client(enforce_csrf_checks=True).post(url, {"List-Unsubscribe": "One-Click"})
         assert (done.status_code, "You are unsubscribed" in done.content.decode()) == (200, True)
     assert consent.opted_out(customer_id=clinic.id, channel="email", addresses=[ANN]) == {ANN}
+
+
+def test_somebody_unsubscribes_from_one_kind_of_email_on_its_page(clinic: Clinic) -> None:  # A-72
+    asked = Submission(clinic.id, [ANN], ["Bill\nPlease pay"], clinic.actor, channel="email", kind="billing")
+    url = "/stop/" + unsubscribe_url(clinic.id, submit(asked, now=at()).ids[0]).rpartition("/")[2]
+    assert "Only from billing reminders" in Client().get(url).content.decode()
+    assert "no more billing reminders by email" in Client().post(url, {"only": "1"}).content.decode()
+    out = {
+        purpose: consent.opted_out(customer_id=clinic.id, channel="email", addresses=[ANN], purpose=purpose)
+        for purpose in PURPOSES
+    }
+    assert {purpose for purpose, addresses in out.items() if addresses} == {"billing"}
+    code = replace(asked, kind="code")
+    url = "/stop/" + unsubscribe_url(clinic.id, submit(code, now=at()).ids[0]).rpartition("/")[2]
+    assert "Only from" not in Client().get(url).content.decode()
+    assert Client().post(url, {"only": "1"}).status_code == 404
 
 
 @pytest.mark.parametrize("token", ["0" * 32, "x", "f" * 32])

@@ -82,6 +82,7 @@ def test_older_conversations_are_a_page_away(cast: Cast, signed_in: SignedIn, mo
     assert "text 2 end" in page(browser, "/inbox/?before=nonsense")
 
 
+# S-036
 def test_a_reply_is_shown_its_price_first_and_goes_once_from_the_number_they_wrote_to(
     cast: Cast, signed_in: SignedIn
 ) -> None:  # S-060
@@ -143,6 +144,28 @@ def test_whoever_opted_out_is_not_offered_a_reply(cast: Cast, signed_in: SignedI
     assert "They have opted out" in page(browser, path)
     answer = browser.post(path, {"do": "reply", "text": "But", "key": str(uuid4()), "price": EACH})
     assert "opted out" in answer.content.decode() and sent(harbour) == []
+
+
+def test_what_somebody_said_about_consent_is_written_down_and_stands_there_in_words(cast: Cast, signed_in: SignedIn) -> None:
+    #
+    harbour = cast.clinic()
+    path, where = conversation(harbour), f"sms {ANA}"
+    browser = signed_in(harbour.master)
+    assert "They have opted out of nothing" in page(browser, path)
+    told = {"do": "heard", "at": where, "purpose": "billing", "words": "On the telephone"}
+    assert "Saved." in browser.post(path, told | {"heard": "stop"}, follow=True).content.decode()
+    assert f"No texts to {ANA}: they opted out of billing reminders" in page(browser, path)
+    assert "That is so already" in browser.post(path, told | {"heard": "stop"}, follow=True).content.decode()
+    refused = browser.post(path, told | {"heard": "back", "words": ""})
+    assert (refused.status_code, "How they agreed is missing" in refused.content.decode()) == (422, True)
+    browser.post(path, told | {"heard": "back"})
+    assert "They have opted out of nothing" in page(browser, path)
+    assert browser.post(path, told | {"heard": "stop", "at": f"sms {number(9)}"}).status_code == 422, "not an address of theirs"
+    assert browser.post(path, told | {"heard": "stop", "purpose": "code"}).status_code == 422
+    reader = signed_in(cast.member(harbour, Role.BILLING_ADMIN))
+    assert reader.post(path, told | {"heard": "stop"}).status_code == 403
+    sheet = b"".join(browser.get("/settings/messaging/consent.csv")).decode()
+    assert "billing,Opted out,On the telephone,told to a member" in sheet
 
 
 def test_a_contact_gets_a_name_and_somebody_to_see_to_it(cast: Cast, signed_in: SignedIn) -> None:

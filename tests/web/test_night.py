@@ -1,5 +1,7 @@
 """Quiet hours on the pages: the switch, and what a list says of those who sleep."""
 
+from zoneinfo import ZoneInfo
+
 from postmeter.consent import operations as consent
 from postmeter.customers import operations as customers
 from postmeter.customers.models import Role
@@ -41,3 +43,19 @@ def test_opt_in_is_a_switch_and_its_proof_can_be_downloaded(cast: Cast, signed_i
     assert EAST in sheet and "Agreed" in sheet and ",=cmd" not in sheet
     assert EAST not in b"".join(signed_in(rival.master).get(PAGE + "consent.csv")).decode()
     assert signed_in(cast.member(harbour, Role.SENDER)).post(PAGE, {"opt_in": "0"}).status_code == 403
+
+
+def test_how_far_a_stop_reaches_is_set_from_a_day_on(cast: Cast, signed_in: SignedIn) -> None:  # A-72
+    harbour = cast.clinic()
+    browser = signed_in(harbour.master)
+    assert "no more messages of any kind on that channel" in words_of(browser.get(PAGE).content.decode())
+    later = browser.post(PAGE, {"reach": "everything", "since": "2099-01-31"}, follow=True).content.decode()
+    assert "From 31 January 2099 on: a STOP is for everything" in words_of(later)
+    assert "no more messages of any kind on that channel" in words_of(later)
+    today = at().astimezone(ZoneInfo(harbour.customer.time_zone)).date().isoformat()
+    now = browser.post(PAGE, {"reach": "everything", "since": today}, follow=True).content.decode()
+    assert "gets nothing more from you" in words_of(now)
+    for wrong in ({"since": "2020-01-01"}, {"since": "soon"}, {"reach": "planet"}):
+        assert browser.post(PAGE, {"reach": "channel", "since": "2099-01-31"} | wrong).status_code == 422
+    sender = signed_in(cast.member(harbour, Role.SENDER))
+    assert sender.post(PAGE, {"reach": "channel", "since": today}).status_code == 403

@@ -60,6 +60,7 @@ def listed(browser: Client, content: str, text: str, column: int = 1) -> str:
 # --- writing
 
 
+# S-037
 def test_writing_shows_the_exact_price_sends_it_and_a_second_press_sends_nothing_more(cast: Cast, signed_in: SignedIn) -> None:
     clinic = cast.clinic()
     browser = signed_in(clinic.master)
@@ -162,6 +163,16 @@ def test_a_list_fills_each_text_with_its_own_row_and_nothing_a_cell_brings_is_a_
         number(1): "Hi Zoë {Note}, see you.",
         number(2): "Hi <b>Bo</b>, see you.",
     }
+
+
+def test_a_name_that_makes_a_text_longer_is_paid_for_by_its_own_row(cast: Cast, signed_in: SignedIn) -> None:
+    clinic = cast.clinic()
+    browser = signed_in(clinic.master)
+    content = f"Name;Mobile\nBo;{number(1)}\nMaximiliane;{number(2)}\n"
+    quote = listed(browser, content, "Hi {name}, " + "x" * 150)
+    browser.post(f"{quote}send/")
+    assert {m.recipient: m.segments for m in messages_of(clinic)} == {number(1): 1, number(2): 2}
+    assert clinic.held == 3 * EACH
 
 
 def test_the_columns_are_guessed_and_the_first_rows_shown(cast: Cast, signed_in: SignedIn) -> None:

@@ -45,6 +45,7 @@ def test_balance_and_payment_methods_are_one_press_away(cast: Cast, signed_in: S
     browser = signed_in(cast.clinic().master)
     frame = browser.get("/").content.decode()
     assert 'href="/credit/"' in frame and 'href="/payments/"' in frame
+    assert 'href="/settings/messaging/"' in frame  # S-048
     for address in ("/billing/", "/payment-methods/"):
         assert browser.get(address, follow=True).redirect_chain[-1][0] == "/payments/"
 

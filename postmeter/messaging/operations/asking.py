@@ -1,6 +1,7 @@
 """Opt-in: whoever has not agreed is asked just before their first message, which waits for the answer and ends without one (S-049 … S-054).
 
-Fax is exempt (S-051), and so are our own answers.
+Fax is exempt (S-051) unless it advertises: then it goes to whoever has agreed and nobody is asked, for a question by fax would come as
+unasked for as the advertisement (47 U.S.C. 227(b)(1)(C)). So are our own answers.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +20,7 @@ from postmeter.messaging.addresses import agree_url
 from postmeter.messaging.answers import question, question_by_email
 from postmeter.messaging.callsettings import rules
 from postmeter.messaging.channels import CHANNELS, voice
-from postmeter.messaging.kinds import ANSWER, CODE, OPT_IN
+from postmeter.messaging.kinds import ADVERTISING, ANSWER, CODE, OPT_IN
 from postmeter.messaging.operations.accept import Submission, submit_together
 
 ANSWER_WITHIN = timedelta(hours=48)
@@ -38,10 +39,14 @@ class Gate:
     def holds(self, recipient: str, channel: str, kind: str) -> bool:
         """Whether a message must wait for its recipient's answer."""
         known = self.known.get((CHANNELS[channel].opted_out_of, recipient))
-        return self.is_shut and channel in ASKED_ON and kind not in EXEMPT and (known is None or known.state != "given")
+        is_asked_for = channel in ASKED_ON or kind == ADVERTISING
+        return self.is_shut and is_asked_for and kind not in EXEMPT and (known is None or known.state != "given")
 
     def looks_again(self, recipient: str, channel: str, useful_until: datetime | None, now: datetime) -> datetime | None:
-        """When a message that is held is looked at again; None when nobody has answered in time. They are asked once (A-71)."""
+        """When a message that is held is looked at again; None when nobody has answered in time, or nobody is asked. They are asked
+        once (A-71)."""
+        if channel not in ASKED_ON:
+            return None
         known = self.known.get((CHANNELS[channel].opted_out_of, recipient))
         ends = [moment for moment in (useful_until, known and known.changed_at + ANSWER_WITHIN) if moment]
         if ends and min(ends) <= now:

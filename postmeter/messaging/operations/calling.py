@@ -31,6 +31,7 @@ from postmeter.messaging.models import Call, Message
 from postmeter.messaging.operations import asking, extensions
 from postmeter.messaging.operations.accept import HOLD_FOR
 from postmeter.messaging.operations.payers import Payer, payer
+from postmeter.messaging.operations.stopping import Stop, stop
 from postmeter.messaging.providers import Heard, Speech
 from postmeter.messaging.states import MACHINE, State
 from postmeter.rating.price import price
@@ -152,12 +153,14 @@ def _press(on: _On, heard: Heard) -> Speech:
 def _decide(on: _On, key: Key) -> Speech:
     """They want no more calls, which is a revocation by itself (A-74), or agree to get them."""
     script, address = on.script, on.message.recipient
-    known = {"customer_id": on.customer.id, "channel": "voice", "address": address, "now": on.now, "actor": "recipient"}
     words = f"{script.word('stop', key=script.keys[Key.STOP])} {script.keys[Key.STOP]}"
     if key is Key.STOP:
-        consent.opt_out(**known, source="key", words=words)  # type: ignore[arg-type]
+        stop(customer_id=on.customer.id, stops=[Stop("voice", address, "key", "recipient", words)], now=on.now)
         return on.says(script.word("stopped"))
-    consent.give(**known, source="key", words=" ".join([on.message.text, *script.menu()]))  # type: ignore[arg-type]
+    asked = " ".join([on.message.text, *script.menu()])
+    consent.give(
+        customer_id=on.customer.id, channel="voice", address=address, source="key", words=asked, now=on.now, actor="recipient"
+    )
     asking.go_on(customer_id=on.customer.id, recipient=address, now=on.now)
     return on.says(script.word("agreed"))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from postmeter.consent.models import ALL
 from postmeter.customers import bodies
 from postmeter.customers import queries as customers
 from postmeter.customers.models import Customer
@@ -170,7 +171,7 @@ GOES = _Fate()
 class _Rules:
     """What is asked of each message once more before it goes, all of it read in the claim's transaction."""
 
-    out: frozenset[tuple[str, str]]
+    out: frozenset[tuple[str, str, str]]
     by_day: Night
     gate: asking.Gate
     now: datetime
@@ -179,7 +180,7 @@ class _Rules:
         ends = due.useful_until
         if ends is not None and ends <= self.now:
             return _Fate(State.EXPIRED, "expired")
-        if (CHANNELS[due.channel].opted_out_of, due.recipient) in self.out and due.kind != ANSWER:
+        if due.kind != ANSWER and self._is_out(due):
             return _Fate(State.CANCELLED, "opted_out")
         if due.provider == SANDBOX:
             return GOES
@@ -193,14 +194,19 @@ class _Rules:
             return _Fate(until=again, why="waits_for_consent") if again else _Fate(State.EXPIRED, "no_consent")
         return GOES
 
+    def _is_out(self, due: _Due) -> bool:
+        address = CHANNELS[due.channel].opted_out_of, due.recipient
+        return (*address, ALL) in self.out or (*address, due.kind) in self.out
+
 
 def _rules(customer: Customer, found: Sequence[_Due], now: datetime) -> _Rules:
     customer_id, addresses = customer.id, [due.recipient for due in found]
     out = calls.rows(
-        "SELECT channel, address FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%b)", [customer_id, addresses]
+        "SELECT channel, address, purpose FROM consent_opt_out WHERE customer_id = %s AND address = ANY (%b)",
+        [customer_id, addresses],
     )
     return _Rules(
-        frozenset((channel, address) for channel, address in out),
+        frozenset((channel, address, purpose) for channel, address, purpose in out),
         night_of(customer, now),
         asking.gate(customer, addresses),
         now,

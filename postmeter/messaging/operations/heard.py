@@ -21,7 +21,7 @@ from postmeter.messaging import inbound
 from postmeter.messaging.channels import sms
 from postmeter.messaging.operations.record import Fact, record
 from postmeter.messaging.providers import Outbound, Receipt, Received
-from postmeter.messaging.providers.smpp import NAME, PartReceipt, TextPart, text_of
+from postmeter.messaging.providers.smpp import NAME, OPTED_OUT, PartReceipt, TextPart, text_of
 from postmeter.messaging.states import State
 
 FOUND_WITHIN = timedelta(days=7)  # how far back a receipt's message is looked for; centres use their ids again
@@ -102,7 +102,9 @@ def look_up(*, message: Outbound, taken: frozenset[str], now: datetime) -> Recei
             return None
         found.append(fits[0])
     whole = _together(found)
-    return Receipt(whole.state, ",".join(word.ref for word in found), *_said(whole), whole.billable)
+    return Receipt(
+        whole.state, ",".join(word.ref for word in found), *_said(whole), whole.billable, whole.error_code == OPTED_OUT
+    )
 
 
 def _trace(quoted: str) -> str:
@@ -211,7 +213,8 @@ def _together(parts: Sequence[PartReceipt]) -> PartReceipt:
 
 def _fact(message_id: int, word: PartReceipt, status: str, state: State) -> Fact:
     error_code = word.error_code
-    return Fact(message_id, "callback", NAME, state, word.ref, status, error_code, billable=word.billable, raw=_raw(word))
+    said = (state, word.ref, status, error_code, word.billable)
+    return Fact(message_id, "callback", NAME, *said, opted_out=error_code == OPTED_OUT, raw=_raw(word))
 
 
 def _said(word: PartReceipt) -> tuple[str, str, dict[str, str]]:

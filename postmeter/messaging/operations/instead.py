@@ -44,7 +44,9 @@ def _known(submission: Submission, accepted: Accepted) -> dict[str, str]:
     """Where those whom the credit does not cover can be emailed, and want to be."""
     short = [to for to, word in zip(submission.recipients, accepted.words, strict=True) if word == "exceeds_available"]
     known = contacts.emails_of(customer_id=submission.customer_id, phones=short)
-    out = consent.opted_out(customer_id=submission.customer_id, channel="email", addresses=known.values())
+    out = consent.opted_out(
+        customer_id=submission.customer_id, channel="email", addresses=known.values(), purpose=submission.kind
+    )
     return {phone: address for phone, address in known.items() if address not in out}
 
 

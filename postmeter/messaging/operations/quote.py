@@ -16,6 +16,7 @@ from postmeter.guard import queries as guard
 from postmeter.kit.refusals import BadInput, Conflict, NotFound, Refusal
 from postmeter.messaging import lint, media
 from postmeter.messaging.channels import sms
+from postmeter.messaging.kinds import AD_HOC
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations.accept import LIST_AT_MOST, Accepted, Submission, submit
 from postmeter.messaging.operations.payers import Payer, Priced, payer
@@ -198,7 +199,10 @@ def _items(customer_id: int, who: Payer, wanted: Sequence[Wanted], pages: int = 
         except Refusal as refusal:
             numbers.append(refusal)
     opted_out = consent.opted_out(
-        customer_id=customer_id, channel=who.channel.opted_out_of, addresses={n for n in numbers if isinstance(n, str)}
+        customer_id=customer_id,
+        channel=who.channel.opted_out_of,
+        addresses={n for n in numbers if isinstance(n, str)},
+        purpose=AD_HOC,
     )
     seen: dict[str, int] = {}
     for position, (one, number) in enumerate(zip(wanted, numbers, strict=True)):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
-from postmeter.consent import operations as consent
 from postmeter.db import calls
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
@@ -19,6 +18,7 @@ from postmeter.ledger import operations as ledger
 from postmeter.messaging.channels import CHANNELS
 from postmeter.messaging.kinds import TALK
 from postmeter.messaging.operations import extensions
+from postmeter.messaging.operations.stopping import Stop, stop
 from postmeter.messaging.providers import Receipt
 from postmeter.messaging.states import MACHINE, State
 from postmeter.rating import queries as rating
@@ -224,13 +224,10 @@ def _owed(row: _Row, fact: Fact) -> int:
 def _opt_out(customer_id: int, blocked: Sequence[tuple[str, str, Fact]], now: datetime) -> None:
     """Whom the provider blocks we do not write to again: our list and theirs must say the same (F49).
 
-    Only words that ended a message count, for a repeat may come after the recipient's START; always in the same order, so that two
-    workers that write down the same recipients never wait for each other.
+    Only words that ended a message count, for a repeat may come after the recipient's START.
     """
-    for channel, address, fact in sorted(blocked, key=lambda word: word[:2]):
-        consent.opt_out(
-            customer_id=customer_id, channel=channel, address=address, source=fact.error_code, now=now, actor=fact.provider
-        )
+    stops = [Stop(channel, address, fact.error_code, fact.provider) for channel, address, fact in blocked]
+    stop(customer_id=customer_id, stops=stops, now=now)
 
 
 def _give_back(row: _Row) -> None:

@@ -150,6 +150,7 @@ class Received:
     channel: str = "sms"  # or fax; a text with files is a picture message
     pages: int = 0  # of a fax
     files: Sequence[Media] = ()  # that came along
+    heard: str = ""  # stop or start: it has put its sender on its own list, or taken them off, whatever words it knows for that
 
 
 @dataclass(frozen=True, slots=True)

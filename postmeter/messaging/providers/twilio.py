@@ -62,6 +62,7 @@ RING_SECONDS = 30
 BILLABLE = frozenset({"sent", "delivered", "read", "undelivered"})
 OPTED_OUT = "21610"
 FILES_AT_MOST = 10
+_LISTS = {"STOP": "stop", "START": "start"}  # what Advanced Opt-Out does, by words that its account has chosen
 
 
 # The parts of a bill: where each is asked for, and how the day is said. Carriers' fees are told about a day later.
@@ -176,7 +177,8 @@ class Twilio:
             answered = bool(form.get("OptOutType"))
             count = min(int(form["NumMedia"]), FILES_AT_MOST) if form.get("NumMedia", "").isdigit() else 0
             files = [form[f"MediaUrl{n}"] for n in range(count) if f"MediaUrl{n}" in form]
-            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""), answered, files)]
+            heard = _LISTS.get(form.get("OptOutType", "").upper(), "")
+            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""), answered, files, heard)]
         return []
 
     def file(self, url: str) -> Request:

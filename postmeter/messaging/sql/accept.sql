@@ -69,7 +69,8 @@ BEGIN
     END IF;
 
     SELECT array_agg(address) INTO v_out FROM consent_opt_out
-        WHERE customer_id = p_customer_id AND channel = CASE p_channel WHEN 'mms' THEN 'sms' ELSE p_channel END AND address = ANY (p_to);
+        WHERE customer_id = p_customer_id AND channel = CASE p_channel WHEN 'mms' THEN 'sms' ELSE p_channel END AND address = ANY (p_to)
+            AND purpose IN ('all', p_kind);
     IF v_out IS NOT NULL THEN
         o_words := coalesce(o_words, array_fill(NULL::text, ARRAY[n]));
         FOR i IN 1 .. n LOOP

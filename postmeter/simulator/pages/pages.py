@@ -176,6 +176,10 @@ def pages(
             except PayPalError as error:
                 raise NotFoundException(str(error)) from error
 
+    @get("/favicon.ico", status_code=204)
+    async def no_icon() -> None:
+        """Browsers ask for one where pictures of ours may be shown."""
+
     @get("/static/{name:str}")
     async def static(name: str) -> Response[bytes]:
         if name not in STATIC:
@@ -197,6 +201,7 @@ def pages(
         authenticated,
         paypal_page,
         paypal_approved,
+        no_icon,
         static,
     ]
 

@@ -12,6 +12,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
 from postmeter.consent import queries as consent
+from postmeter.consent.models import ALL
 from postmeter.contacts import operations as contacts
 from postmeter.customers import queries as customers
 from postmeter.customers.permissions import READ_MESSAGES, SEND
@@ -19,9 +20,12 @@ from postmeter.db.public_ids import public_ids
 from postmeter.kit.idempotency import digest
 from postmeter.kit.refusals import BadInput, NotFound, Refusal
 from postmeter.messaging import inbox, media
+from postmeter.messaging.channels import CHANNELS
 from postmeter.messaging.faxes.pages import addressed
 from postmeter.messaging.faxes.pages import preview as page_of
 from postmeter.messaging.inbox import Conversation
+from postmeter.messaging.kinds import AD_HOC, PURPOSES
+from postmeter.messaging.operations import stopping
 from postmeter.messaging.operations.accept import Submission, submit
 from postmeter.messaging.operations.quote import Wanted
 from postmeter.web.forms import add_refusal, key_of
@@ -29,6 +33,7 @@ from postmeter.web.session import MemberRequest, member_page, require
 from postmeter.web.views.send import Preview, TextForm, preview_of, unit_of
 
 AT_ONCE = 50
+CALLED = {"sms": "texts", "fax": "faxes", "email": "emails", "voice": "calls"}
 WHICH = {"all": "All", "unread": "Unread", "attention": "Needs attention", "mine": "Mine"}
 EMPTY = {
     "all": "Nobody has written yet. What people reply stands here, one conversation with each.",
@@ -43,6 +48,24 @@ class ReplyForm(TextForm):
 
     text = forms.CharField(strip=False, label="Your reply", widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}))
     price = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class ConsentForm(forms.Form):
+    """What somebody said about being written to, as a member heard it."""
+
+    at = forms.ChoiceField(label="Where")
+    purpose = forms.ChoiceField(label="What", choices=[(ALL, "all messages"), *PURPOSES.items()])
+    words = forms.CharField(
+        label="What they said", required=False, help_text="And where and when, such as “on the telephone, 3 March”."
+    )
+
+    def __init__(self, found: Conversation, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        addresses = [(phone, on) for phone in found.person.phones for on in stopping.REFUSABLE if CHANNELS[on].medium != "email"]
+        addresses += [(address, "email") for address in found.person.emails]
+        self.fields["at"].choices = [  # type: ignore[attr-defined]
+            (f"{on} {address}", f"{CALLED.get(on, on)} to {address}") for address, on in addresses
+        ]
 
 
 class NameForm(forms.Form):
@@ -93,7 +116,7 @@ def _names(request: MemberRequest) -> dict[int, str]:
 
 @member_page(permission=READ_MESSAGES)
 def thread(request: MemberRequest, thread_id: int) -> HttpResponse:
-    """GET /inbox/TH…/: the conversation, read from now on. POST `do`: reply, name, assign, done or unread."""
+    """GET /inbox/TH…/: the conversation, read from now on. POST `do`: reply, name, assign, heard, done or unread."""
     customer_id = request.seat.customer_id
     found = inbox.conversation(customer_id=customer_id, thread_id=thread_id)
     if request.method == "POST":
@@ -106,7 +129,7 @@ def thread(request: MemberRequest, thread_id: int) -> HttpResponse:
 def _page(request: MemberRequest, found: Conversation, *, status: int = 200, **changed: Any) -> HttpResponse:
     customer_id, names = request.seat.customer_id, _names(request)
     to, channel = _address(found)
-    out = consent.opted_out(customer_id=customer_id, channel=channel, addresses=[to] if to else [])
+    out = consent.opted_out(customer_id=customer_id, channel=channel, addresses=[to] if to else [], purpose=AD_HOC)
     shown: dict[str, Any] = {
         "found": found,
         "to": to,
@@ -120,6 +143,11 @@ def _page(request: MemberRequest, found: Conversation, *, status: int = 200, **c
         "assigned": names.get(found.thread.assigned_to or 0, ""),
         "told": None,
         "unit": unit_of(request),
+        "consent_form": ConsentForm(found),
+        "opt_outs": [
+            (CALLED.get(row.channel, row.channel), row.address, PURPOSES.get(row.purpose, "any messages"), row)
+            for row in consent.opt_outs(customer_id=customer_id, addresses=(*found.person.phones, *found.person.emails))
+        ],
     }
     return render(request, "web/thread.html", shown | changed, status=status)
 
@@ -266,6 +294,32 @@ def _assign(request: MemberRequest, found: Conversation) -> HttpResponse:
     return redirect("thread", thread_id=found.thread.id)
 
 
+def _heard(request: MemberRequest, found: Conversation) -> HttpResponse:
+    """Write down that they want no more, or that they came back: `heard` is stop or back."""
+    form = ConsentForm(found, request.POST)
+    if not form.is_valid():
+        return _page(request, found, status=422, consent_form=form)
+    on, _, to = form.cleaned_data["at"].partition(" ")
+    write = stopping.take_back if request.POST.get("heard") == "back" else stopping.write_down
+    try:
+        new = write(
+            customer_id=request.seat.customer_id,
+            on=on,
+            to=to,
+            region=request.customer.country,
+            purpose=form.cleaned_data["purpose"],
+            words=form.cleaned_data["words"],
+            source="told to a member",
+            actor=request.actor,
+            now=timezone.now(),
+        )
+    except Refusal as refusal:
+        add_refusal(form, refusal, {"to": "at", "channel": "at"})
+        return _page(request, found, status=refusal.status, consent_form=form)
+    messages.success(request, "Saved." if new else "That is so already.")
+    return redirect("thread", thread_id=found.thread.id)
+
+
 def _done(request: MemberRequest, found: Conversation) -> HttpResponse:
     inbox.settle(customer_id=request.seat.customer_id, thread_id=found.thread.id, actor=request.actor, now=timezone.now())
     return redirect("thread", thread_id=found.thread.id)
@@ -280,4 +334,4 @@ def _nothing(request: MemberRequest, found: Conversation) -> HttpResponse:
     raise BadInput("This form does nothing that is known here.", remedy="Reload the page and try again.")
 
 
-_DO = {"reply": _reply, "name": _name, "assign": _assign, "done": _done, "unread": _unread}
+_DO = {"reply": _reply, "name": _name, "assign": _assign, "done": _done, "unread": _unread, "heard": _heard}

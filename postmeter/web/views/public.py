@@ -13,7 +13,8 @@ from postmeter.messaging.addresses import read_media_url, read_token
 
 @csrf_exempt
 def stop(request: HttpRequest, token: str) -> HttpResponse:
-    """GET /stop/<token>: asks; looking at it changes nothing, for mail servers open links. POST: no more emails (RFC 8058).
+    """GET /stop/<token>: asks; looking at it changes nothing, for mail servers open links. POST: no more emails (RFC 8058),
+    or with `only` no more of its kind.
 
     Without a session or a cookie: the address itself says for whom it speaks, and the mail program sends it by one press.
     """
@@ -21,9 +22,15 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
     if pair is None:
         raise NotFound("There is no such email.", remedy="Open the link as it stands in the email.")
     name, address = mailroom.whose(customer_id=pair[0], message_id=pair[1])
+    kind, reach = mailroom.stops(customer_id=pair[0], message_id=pair[1], now=timezone.now())
+    only = "only" in request.POST
     if request.method == "POST":
-        mailroom.unsubscribe(customer_id=pair[0], message_id=pair[1], source="unsubscribe link", now=timezone.now())
-    answer = render(request, "web/stop.html", {"name": name, "address": address, "done": request.method == "POST"})
+        mailroom.unsubscribe(
+            customer_id=pair[0], message_id=pair[1], source="unsubscribe link", now=timezone.now(), only_its_kind=only
+        )
+    done = request.method == "POST"
+    shown = {"name": name, "address": address, "done": done, "only": only, "kind": kind, "reach": reach}
+    answer = render(request, "web/stop.html", shown)
     answer["Referrer-Policy"] = "no-referrer"
     answer["X-Robots-Tag"] = "noindex"
     return answer

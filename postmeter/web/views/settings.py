@@ -1,6 +1,7 @@
 """The customer's settings: what invoices call it; the sender's number and messaging on or off, with the way to credit (S-010)."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -11,7 +12,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from postmeter.consent import operations as consents
 from postmeter.consent import queries as consent
+from postmeter.consent.models import CHANNEL, EVERYTHING
 from postmeter.customers import operations, permissions
 from postmeter.customers.operations import ADDRESS_AT_MOST, NAME_AT_MOST, TAX_ID_AT_MOST
 from postmeter.kit import csv
@@ -47,6 +50,18 @@ class BillingDetailsForm(forms.Form):
         self.fields["country"].choices = list(countries().items())  # type: ignore[attr-defined]
 
 
+class StopRuleForm(forms.Form):
+    reach = forms.ChoiceField(
+        label="A STOP is for",
+        choices=[(CHANNEL, "the channel that it came on"), (EVERYTHING, "everything: all channels and addresses of theirs")],
+    )
+    since = forms.DateField(
+        label="From",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="In the United States a STOP is to count for all texts and calls of a sender from 31 January 2027.",
+    )
+
+
 @member_page(permission=permissions.MANAGE_BILLING_DETAILS)
 def billing_details(request: MemberRequest) -> HttpResponse:
     """GET /settings/invoices/. POST: what later invoices call the customer; issued ones keep their words."""
@@ -69,25 +84,58 @@ def billing_details(request: MemberRequest) -> HttpResponse:
 
 @member_page(permission=permissions.READ_BALANCE)
 def messaging(request: MemberRequest) -> HttpResponse:
-    """GET /settings/messaging/. POST enabled=1 or 0: turns messaging on or off; quiet, opt_in: these switches."""
+    """GET /settings/messaging/. POST enabled=1 or 0: turns messaging on or off; quiet, opt_in: these switches; reach, since:
+    what a STOP is for."""
     if request.method == "POST":
         session.require(request.seat, permissions.MANAGE_MEMBERS)
         if "quiet" in request.POST:
             return _switch_quiet_hours(request)
         if "opt_in" in request.POST:
             return _switch_opt_in(request)
+        if "reach" in request.POST:
+            return _set_stop_rule(request)
         enabled = request.POST.get("enabled") == "1"
         operations.switch_messaging(
             customer_id=request.seat.customer_id, enabled=enabled, now=timezone.now(), actor=request.actor
         )
         messages.success(request, "Messaging is on." if enabled else "Messaging is off: nothing new is accepted.")
         return redirect("messaging-settings")
+    return _messaging_page(request, StopRuleForm(initial={"since": timezone.localdate()}))
+
+
+def _messaging_page(request: MemberRequest, form: "StopRuleForm", *, status: int = 200) -> HttpResponse:
+    reach, later = consent.stop_rules(customer_id=request.seat.customer_id, now=timezone.now())
     shown = {
+        "reach": reach,
+        "later": later,
+        "stop_form": form,
         "shown": context.figures_of(request.seat),
         "may_switch": permissions.MANAGE_MEMBERS in request.seat.permissions,
         "question": question(name=request.customer.name),
     }
-    return render(request, "web/messaging_settings.html", shown)
+    return render(request, "web/messaging_settings.html", shown, status=status)
+
+
+def _set_stop_rule(request: MemberRequest) -> HttpResponse:
+    """From midnight of that day where the customer is; from now on for today."""
+    form, now = StopRuleForm(request.POST), timezone.now()
+    if not form.is_valid():
+        return _messaging_page(request, form, status=422)
+    day = form.cleaned_data["since"]
+    midnight = datetime.combine(day, time(), timezone.get_current_timezone())
+    try:
+        consents.set_stop_rule(
+            customer_id=request.seat.customer_id,
+            reach=form.cleaned_data["reach"],
+            since=now if day == timezone.localdate() else midnight,
+            actor=request.actor,
+            now=now,
+        )
+    except Refusal as refusal:
+        add_refusal(form, refusal)
+        return _messaging_page(request, form, status=refusal.status)
+    messages.success(request, "Saved. What people asked for before stays as it is.")
+    return redirect("messaging-settings")
 
 
 def _switch_quiet_hours(request: MemberRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import permutations
@@ -213,6 +214,20 @@ def test_a_receipt_about_an_id_that_a_centre_has_used_before_is_about_the_number
     second = went(rival, given, body="Hello", to=number(412))
     heard.receipts(words=[word(harbour, given[0], to=number(411))], now=timezone.now())
     assert (the(harbour, first).state, the(rival, second).state) == ("delivered", "sent")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_receipt_that_says_that_somebody_opted_out_with_the_carrier_opts_them_out_here(cast: Cast, count: int) -> None:
+    harbour = cast.clinic()
+    ids = refs(count)
+    went(harbour, ids, body=LONG if count > 1 else "Hi")
+    said = [word(harbour, ref, State.UNDELIVERED) for ref in ids]
+    blocked = [replace(one, error_code="21610") for one in said]  # what POSTMETER_SMPP_ERRORS makes of the vendor's code
+    heard.receipts(words=blocked, now=at())
+    assert consent.opted_out(customer_id=harbour.id, channel="sms", addresses=[ANA]) == {ANA}
+    start = Received(ANA, harbour.customer.sender, "START", "")
+    heard.text(word=start, now=at())
+    assert not consent.opted_out(customer_id=harbour.id, channel="sms", addresses=[ANA])
 
 
 def test_an_unknown_text_is_found_only_in_receipts_that_fit_all_its_parts(cast: Cast) -> None:
