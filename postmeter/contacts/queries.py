@@ -22,6 +22,10 @@ class Person:
     faxes: tuple[str, ...] = ()
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        return (*self.phones, *self.emails, *self.faxes)
+
+    @property
     def is_known(self) -> bool:
         return bool(self.name)
 

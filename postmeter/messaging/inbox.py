@@ -184,8 +184,9 @@ def conversation(*, customer_id: int, thread_id: int) -> Conversation:
 def lines(*, customer_id: int, conversation: Conversation) -> list[Line]:
     """What was said on both sides, the oldest first; of each side the newest 200."""
     received = Inbound.objects.filter(customer_id=customer_id, thread_id=conversation.thread.id).order_by("-id")[:SHOWN_AT_MOST]
-    addresses = (*conversation.person.phones, *conversation.person.emails, *conversation.person.faxes)
-    sent = Message.objects.filter(customer_id=customer_id, recipient__in=addresses).order_by("-id")[:SHOWN_AT_MOST]
+    sent = Message.objects.filter(customer_id=customer_id, recipient__in=conversation.person.addresses).order_by("-id")[
+        :SHOWN_AT_MOST
+    ]
     carrying = [row.id for row in (*received, *sent) if row.channel in media.CHANNELS]
     files = media.listed(customer_id=customer_id, message_ids=carrying) if carrying else {}
     found = [Line(row.at, False, row, received=row, files=files.get(row.id, ())) for row in received]

@@ -223,6 +223,7 @@ def test_a_fax_that_came_in_shows_its_pages_and_is_answered_by_fax(cast: Cast, s
     page = master.get(address).content.decode()
     assert page.count('class="sheet"') == 2 and "fax.pdf" in page and "2 pages as PDF" not in page
     assert "/send/?channel=fax&amp;recipients=%2B" in page
+    assert f"faxes to {number(77)}" in page
     form = master.get(f"/send/?channel=fax&recipients=%2B{number(77)[1:]}").content.decode()
     assert number(77) in form
     picture = master.get(re.findall(r'src="(/inbox/files/[^"]+/pages/1/)"', page)[0])

@@ -18,6 +18,7 @@ from postmeter.customers import queries as customers
 from postmeter.customers.permissions import READ_MESSAGES, SEND
 from postmeter.db.public_ids import public_ids
 from postmeter.kit.idempotency import digest
+from postmeter.kit.phone import looks_e164
 from postmeter.kit.refusals import BadInput, NotFound, Refusal
 from postmeter.messaging import inbox, media
 from postmeter.messaging.channels import CHANNELS
@@ -62,6 +63,7 @@ class ConsentForm(forms.Form):
     def __init__(self, found: Conversation, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         addresses = [(phone, on) for phone in found.person.phones for on in stopping.REFUSABLE if CHANNELS[on].medium != "email"]
+        addresses += [(fax, "fax") for fax in found.person.faxes if fax not in found.person.phones and looks_e164(fax)]
         addresses += [(address, "email") for address in found.person.emails]
         self.fields["at"].choices = [  # type: ignore[attr-defined]
             (f"{on} {address}", f"{CALLED.get(on, on)} to {address}") for address, on in addresses
@@ -146,7 +148,7 @@ def _page(request: MemberRequest, found: Conversation, *, status: int = 200, **c
         "consent_form": ConsentForm(found),
         "opt_outs": [
             (CALLED.get(row.channel, row.channel), row.address, PURPOSES.get(row.purpose, "any messages"), row)
-            for row in consent.opt_outs(customer_id=customer_id, addresses=(*found.person.phones, *found.person.emails))
+            for row in consent.opt_outs(customer_id=customer_id, addresses=found.person.addresses)
         ],
     }
     return render(request, "web/thread.html", shown | changed, status=status)
