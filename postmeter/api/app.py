@@ -25,6 +25,7 @@ from postmeter.api import (
     invoices,
     media,
     messages,
+    opt_outs,
     payment_methods,
     price_lists,
     quotes,
@@ -45,6 +46,7 @@ from postmeter.api.threads import Threads
 _ROOMS = (
     messages,
     media,
+    opt_outs,
     batches,
     quotes,
     wallets,

@@ -64,6 +64,7 @@ def stranger(client: "TestClient[Any]") -> Caller:
 
 def press(who: Caller, operation: Operation, id_: str = "") -> Any:
     path = operation.path.replace("{id}", id_).replace("{month}", f"{at():%Y-%m}")
+    path += "?to=%2B15550100123" if operation.name == "list_opt_outs" else ""
     bodies = {
         "send_message": BODY,
         "send_batch": {"messages": [BODY]},
@@ -75,6 +76,8 @@ def press(who: Caller, operation: Operation, id_: str = "") -> Any:
         "put_automatic_top_up": RULE,
         "put_alerts": {"levels": []},
         "retry_top_up": {},
+        "create_opt_out": {"to": "+15550100123"},
+        "create_opt_in": {"to": "ann@patients.example", "channel": "email", "words": "by telephone"},
         "upload_media": {"name": "map.png", "content": "iVBORw0KGgo="},
     }
     return who(operation.method, path, **({"json": bodies[operation.name]} if operation.body else {}))
