@@ -184,6 +184,8 @@ def test_a_fax_that_came_in_is_read_with_its_pages() -> None:
     assert (word.sender, word.recipient, word.ref) == ("+14155552222", "+14155553333", "01HDFHACK1YN7CCDYRA6ZRMA8Z")
     assert (word.channel, word.pages, word.body, word.media) == ("fax", 2, "Fax, 2 pages", ())
     assert [file.content for file in word.files] == [b"%PDF-1.7"]
+    folded = came(INCOMING | {"file": base64.encodebytes(b"%PDF-1.7" * 20).decode()})
+    assert [file.content for file in folded.files] == [b"%PDF-1.7" * 20]
 
 
 def test_without_its_pages_it_is_fetched_from_sinch_alone() -> None:

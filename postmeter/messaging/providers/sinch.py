@@ -124,7 +124,8 @@ class Sinch:
         ref = str(fax["id"])
         where = () if content else (f"{self._faxes}/{ref}/file.pdf",)
         files = (Media("fax.pdf", "application/pdf", content),) if content else ()
-        return Received(_number(fax.get("from")), _number(fax.get("to")), words, ref, False, where, "fax", count, files)
+        sender, recipient = _number(fax.get("from")), _number(fax.get("to"))
+        return Received(sender, recipient, words, ref, media=where, channel="fax", pages=count, files=files)
 
     def file(self, url: str) -> Request:
         """Ask for a file that came in. Raises Forged for an address that is not Sinch's."""
@@ -186,6 +187,6 @@ def _number(said: object) -> str:
 
 def _decoded(said: object) -> bytes:
     try:
-        return base64.b64decode(str(said or ""), validate=True)
+        return base64.b64decode("".join(str(said or "").split()), validate=True)
     except ValueError:
         return b""

@@ -178,7 +178,7 @@ class Twilio:
             count = min(int(form["NumMedia"]), FILES_AT_MOST) if form.get("NumMedia", "").isdigit() else 0
             files = [form[f"MediaUrl{n}"] for n in range(count) if f"MediaUrl{n}" in form]
             heard = _LISTS.get(form.get("OptOutType", "").upper(), "")
-            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""), answered, files, heard)]
+            return [Received(form["From"], form["To"], form["Body"], form.get("MessageSid", ""), answered, files, heard=heard)]
         return []
 
     def file(self, url: str) -> Request:
