@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Browser, sync_playwright
 
 from postmeter.db import calls, scope
+from postmeter.topups import breaker
 from tests.stage import PATIENCE_SECONDS, Stage
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -24,7 +26,12 @@ FLAGS = [
 
 @pytest.fixture
 def worker(stage: Stage) -> Iterator[None]:
-    """Dispatches what this test queues, and for this test only: other tests leave thousands behind, some of which never answer."""
+    """Dispatches what this test queues, and for this test only: other tests leave thousands behind, some of which never answer.
+
+    What they left at the gateways is explained first: its round would stop automatic top-ups for every test that follows.
+    """
+    breaker.trip(reason="a worker begins", actor="operator", now=timezone.now())
+    breaker.reset(reason="all is explained", actor="operator", now=timezone.now())
     with scope.every_customer():
         calls.rows("UPDATE messaging_message SET due_at = '2099-01-01' WHERE state = 'queued' RETURNING id")
     with (stage.folder / "worker.log").open("ab") as log:
