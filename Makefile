@@ -7,7 +7,7 @@ export POSTMETER_REFERENCE_DATA ?= $(REFERENCE_DATA)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fix bench bench-growth locks base dev
+.PHONY: help run demo test check fix bench bench-growth locks base dev sip
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ demo: base ## play the whole journey without a browser, in an instance of its ow
 	@$(PYTHON) -m postmeter.cli demo
 
 test: check ## everything that CI runs: check, then all tests
-	@scripts/browser
+	@scripts/peers
 	@$(PYTHON) -m pytest -n 2 -p tests.house.nothing_skipped $(TESTS)
 
 check: dev ## style, types, imports, migrations
@@ -38,6 +38,9 @@ bench: base ## measure, and write bench/latest.json
 
 bench-growth: base ## the long one: accept at ten million rows
 	@$(PYTHON) -m postmeter.cli bench --growth
+
+sip: ## the packages of the SIP trunk, an optional extra (docs/operating/sip.md)
+	@scripts/environment sip
 
 locks: dev ## compile requirements/*.in to hashed locks without addresses
 	@scripts/locks

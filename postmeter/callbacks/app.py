@@ -73,7 +73,7 @@ async def call_asks(name: str, customer: str, message: str, request: Request[Any
     except Forged:
         return Response(b"", status_code=403)
     crash_point("callbacks.call_answered")
-    return Response(adapter.speak(speech), status_code=200, media_type="text/xml")
+    return Response(adapter.speak(speech), status_code=200, media_type=adapter.speaks)
 
 
 @post("/callbacks/{name:str}/inbound", status_code=200, request_max_body_size=LARGEST)

@@ -18,6 +18,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "POSTMETER_APP_PASSWORD": lambda: secrets.token_urlsafe(24),
     "POSTMETER_WORKER_PASSWORD": lambda: secrets.token_urlsafe(24),
     "POSTMETER_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "POSTMETER_SIP_SECRET": lambda: secrets.token_hex(24),
     "POSTMETER_TWILIO_ACCOUNT_SID": lambda: f"AC{secrets.token_hex(16)}",
     "POSTMETER_TWILIO_AUTH_TOKEN": lambda: secrets.token_hex(16),
     "POSTMETER_STRIPE_SECRET_KEY": lambda: f"sk_test_{secrets.token_hex(16)}",

@@ -52,6 +52,10 @@ class Setting:
         return self.port + 4
 
     @property
+    def trunk_url(self) -> str:
+        return f"http://127.0.0.1:{self.port + 5}"
+
+    @property
     def simulator_url(self) -> str:
         return f"http://127.0.0.1:{self.simulator_port}"
 
@@ -84,7 +88,9 @@ def programs_of(setting: Setting) -> list[Program]:
     simulator += ["--mail-port", str(setting.simulator_mail_port), "--mail-to", f"lmtp://127.0.0.1:{setting.mail_port}"]
     if smpp_port := os.environ.get("POSTMETER_SIMULATOR_SMPP_PORT"):
         simulator += ["--smpp-port", smpp_port]
+    trunk = Program("trunk", [*python, "postmeter.trunk"], _trunk_environment(setting), patience_seconds=75)
     return [
+        *([trunk] if os.environ.get("POSTMETER_SIP_HOST") else []),
         Program("simulator", simulator, _simulator_environment(setting), patience_seconds=5),
         Program("worker", [*python, "postmeter.config.worker"], worker_environment(setting), patience_seconds=40),
         Program("mail", [*python, "postmeter.callbacks.mail"], _web_environment(setting), patience_seconds=10),
@@ -116,6 +122,13 @@ def _simulator_environment(setting: Setting) -> dict[str, str]:
     return ours | {f"SIMULATOR_{name}": secrets[f"POSTMETER_{name}"] for name in theirs}
 
 
+def _trunk_environment(setting: Setting) -> dict[str, str]:
+    """It knows the carrier's password and no database."""
+    told = {name: value for name, value in _inherited().items() if not name.startswith("POSTMETER_")}
+    ours = {name: value for name, value in _common(setting).items() if name.startswith("POSTMETER_SIP_")}
+    return told | ours | {"POSTMETER_HOME": str(setting.home.path)}
+
+
 def _common(setting: Setting) -> dict[str, str]:
     secrets = {name: value for name, value in setting.home.secrets().items() if name not in OURS_ALONE}
     defaults = {
@@ -125,6 +138,7 @@ def _common(setting: Setting) -> dict[str, str]:
         "POSTMETER_PAYPAL_BASE_URL": f"{setting.simulator_url}/paypal",
         "POSTMETER_PAYPAL_WEBHOOK_ID": "SIMULATED",
         "POSTMETER_PAYMENT_KINDS": "card,bank_debit,paypal",
+        "POSTMETER_SIP_URL": setting.trunk_url,
     }
     if smpp_port := os.environ.get("POSTMETER_SIMULATOR_SMPP_PORT"):
         defaults |= {"POSTMETER_SMPP_HOST": "127.0.0.1", "POSTMETER_SMPP_PORT": smpp_port}

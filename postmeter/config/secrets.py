@@ -18,6 +18,7 @@ OURS = {
     "POSTMETER_BODY_KEYS": "python -c 'import secrets; print(\"first:\" + secrets.token_hex(32))'",
     "POSTMETER_ID_KEY": "python -c 'import secrets; print(secrets.token_hex(16))'",
 }
+SECRET_AT_LEAST = 16
 CARRIED = {
     "smpp": frozenset({"sms"}),
     "smtp": frozenset({"email"}),
@@ -48,6 +49,10 @@ def refuse_without() -> None:
         raise SystemExit(f"postmeter: POSTMETER_PAYMENT_KINDS names {min(unknown)!r}; there are {', '.join(KINDS)}.")
     if settings.SMPP["host"]:
         _refuse_smpp_without()
+    if settings.SIP["host"] and len(settings.SIP["secret"]) < SECRET_AT_LEAST:
+        raise SystemExit(
+            "postmeter: POSTMETER_SIP_SECRET is not set; give our processes and the trunk's the same one: openssl rand -hex 24"
+        )
     if settings.ANYMAIL_ESP:
         _refuse_esp_without()
     _refuse_wrong_routes()

@@ -13,6 +13,7 @@
 | POSTMETER_TWILIO_*, POSTMETER_STRIPE_*, POSTMETER_PAYPAL_* | credentials and base addresses; the simulator's by default |
 | POSTMETER_SINCH_* | the same for faxes: docs/operating/fax.md lists them |
 | POSTMETER_SMPP_* | a carrier's message centre, which then carries texts: docs/operating/smpp.md lists them; off without _HOST |
+| POSTMETER_SIP_* | a SIP trunk, which then carries calls and faxes: docs/operating/sip.md lists them; off without _HOST |
 | POSTMETER_PAYMENT_KINDS | what customers may pay with, by commas: card (the default), bank_debit (in the US), paypal |
 | POSTMETER_WEBHOOKS_LOCAL | 1: webhooks may go to http addresses of this machine; for trying out |
 | POSTMETER_AUTOMATIC_PER_HOUR | automatic charges of all customers in an hour, above which all are stopped; 1000 |
@@ -293,19 +294,26 @@ _SMPP = (
     "POSTMETER_SMPP_ERRORS",
 )
 SMPP = {name.removeprefix("POSTMETER_SMPP_").lower(): os.environ.get(name, "") for name in _SMPP}
+# A SIP trunk has a process of its own (postmeter/trunk), which is told the rest; this is how it is asked.
+SIP = {
+    "host": os.environ.get("POSTMETER_SIP_HOST", ""),
+    "url": os.environ.get("POSTMETER_SIP_URL", "http://127.0.0.1:8005"),
+    "secret": os.environ.get("POSTMETER_SIP_SECRET", ""),
+}
 PROVIDERS = {
     "twilio": TWILIO,
     "sinch": SINCH,
     "smtp": MAIL,
     **({"smpp": SMPP} if SMPP["host"] else {}),
+    **({"sip": SIP} if SIP["host"] else {}),
     **({"anymail": {"esp": ANYMAIL_ESP}} if ANYMAIL_ESP else {}),
 }
 # The providers of each channel, the first one first; "sms:44" for the numbers that begin so.
 ROUTES: dict[str, tuple[str, ...]] = {
     "sms": ("smpp", "twilio") if SMPP["host"] else ("twilio",),
     "mms": ("twilio",),
-    "fax": ("sinch",),
-    "voice": ("twilio",),
+    "fax": ("sip", "sinch") if SIP["host"] else ("sinch",),
+    "voice": ("sip", "twilio") if SIP["host"] else ("twilio",),
     "email": ("anymail",) if ANYMAIL_ESP else ("smtp",),
 }
 for _route in filter(None, os.environ.get("POSTMETER_ROUTES", "").split(";")):

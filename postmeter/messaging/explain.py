@@ -17,7 +17,13 @@ from postmeter.messaging.queries import Trail
 from postmeter.messaging.states import CANCELLABLE, MACHINE, State
 from postmeter.rating.price import ERROR_CLASSES
 
-_PROVIDERS = {"twilio": "Twilio", "smpp": "the carrier", "smtp": "the mail server", "anymail": "the mail service"}
+_PROVIDERS = {
+    "twilio": "Twilio",
+    "smpp": "the carrier",
+    "sip": "the SIP trunk",
+    "smtp": "the mail server",
+    "anymail": "the mail service",
+}
 _NAMED = 3  # characters that a sentence names
 
 _STANDS = {
@@ -82,6 +88,20 @@ _REFUSALS = {
     "21614": "The number cannot receive texts.",
     "21617": "The text is too long.",
 }
+# Why the trunk's calls fail: the SIP status (RFC 3261, 21), or its own word.
+_SIP = {
+    "sip-401": "The carrier did not let us call: its user name or password is wrong.",
+    "sip-403": "The carrier did not let us call this number, or with this sender.",
+    "sip-404": "The number does not exist or is no longer in service.",
+    "sip-407": "The carrier did not let us call: its user name or password is wrong.",
+    "sip-410": "The number does not exist or is no longer in service.",
+    "sip-484": "The number is not whole.",
+    "sip-503": "The carrier could not take the call.",
+    "sip-604": "The number does not exist or is no longer in service.",
+    "no_line": "All lines of the trunk were taken.",
+    "not_called": "The trunk was stopped before it called.",
+    "no_way": "The trunk does not reach the carrier.",
+}
 # What mail servers say (RFC 3463), the longer beginnings first.
 _MAIL = {
     "5.2.2": "The mailbox is full.",
@@ -129,6 +149,8 @@ _THEIRS = {
     "answered": "The call was answered.",
     "busy": "The line was busy.",
     "no-answer": "Nobody answered.",
+    "broken": "It broke off before its end.",
+    "lost": "{provider} stopped while it went on.",
     "refused": "{provider} refused it.",
     "unknown": "{provider} gave no clear answer.",
 }
@@ -146,6 +168,8 @@ _STATE_OF_STATUS = {
     "answered": State.SENT,
     "busy": State.UNDELIVERED,
     "no-answer": State.UNDELIVERED,
+    "broken": State.UNDELIVERED,
+    "lost": State.UNDELIVERED,
     "completed": State.DELIVERED,
     "failure": State.UNDELIVERED,
     "arrived": State.DELIVERED,
@@ -236,18 +260,29 @@ def _why(trail: Trail, state: State) -> list[str]:
         return []
     message = trail.message
     if message.error_code:
-        return [_error(message.error_code, message)]
+        said = (_words_of(receipt) for receipt in trail.receipts if receipt.error_code == message.error_code)
+        return [_error(message.error_code, message, next(filter(None, said), ""))]
+    unanswered = [receipt.status for receipt in trail.receipts if receipt.status in ("busy", "no-answer")]
+    if unanswered:
+        return [_THEIRS[unanswered[-1]]]
     ours = [receipt.status for receipt in trail.receipts if receipt.source == "us" and receipt.status in _OURS]
     return [_with_provider(_OURS[ours[-1]], message)] if ours and ours[-1] != "cancelled" else []
 
 
-def _error(code: str, message: Message) -> str:
+def _words_of(receipt: Receipt) -> str:
+    """How a provider explained the failure of a call or a fax, if it did; of texts the code says more."""
+    return str(receipt.raw.get("errorMessage") or receipt.raw.get("words") or "")
+
+
+def _error(code: str, message: Message, words: str = "") -> str:
     if code in _UNHEARD:
         return _with_provider(_UNHEARD[code], message)
     if message.channel == "email":
         came_back = next((words for begin, words in _MAIL.items() if code.startswith(begin)), "It came back.")
         return f"{came_back} (status {code})"
-    known = _REFUSALS.get(code) or _CLASSES.get(ERROR_CLASSES.get(int(code), "") if code.isdigit() else "")
+    known = _SIP.get(code) or _REFUSALS.get(code) or _CLASSES.get(ERROR_CLASSES.get(int(code), "") if code.isdigit() else "")
+    if words and not known:
+        known = f"{{provider}} says: {words.rstrip('.').replace('{', '').replace('}', '')}."
     return _with_provider(f"{known or 'The reason that {provider} gave is only a number.'} (error {code})", message)
 
 
@@ -316,5 +351,5 @@ def _receipt(receipt: Receipt, message: Message) -> Step:
     state = _STATE_OF_STATUS.get(receipt.status, receipt.status)
     said = [_SOURCES.get(receipt.source, receipt.source) + f": {receipt.status}."] if not ours else []
     if receipt.error_code:
-        said.append(_error(receipt.error_code, message))
+        said.append(_error(receipt.error_code, message, _words_of(receipt)))
     return Step(receipt.at, state, _with_provider(words, message).rstrip("."), _with_provider(" ".join(said), message))

@@ -122,7 +122,9 @@ def test_words_are_said_while_a_key_is_listened_for() -> None:
 
 
 def test_who_is_put_through_is_called_with_a_limit_and_receipts_of_its_own() -> None:
-    speech = Speech("Polly.Amy", "en-GB", ("Now.",), (), "", "+15550107000", "+15550100000", 1800, TOLD, ASKS)
+    to, sender = "+15550107000", "+15550100000"
+    told = {"connect_receipts": TOLD, "connect_ended": ASKS}
+    speech = Speech("Polly.Amy", "en-GB", ("Now.",), connect=to, sender=sender, seconds=1800, **told)
     assert verbs(TWILIO.speak(speech))[1] == (
         "Dial",
         {"action": ASKS, "callerId": "+15550100000", "method": "POST", "timeLimit": "1800", "timeout": "30"},

@@ -22,8 +22,8 @@ def preview(tiff: bytes, page: int, *, width: int = 600) -> bytes:
     return made.getvalue()
 
 
-def addressed(tiff: bytes, *, to: str) -> bytes:
-    """The pages as one PDF; `to`, where it is not empty, is written on the cover sheet, which is the first."""
+def addressed(tiff: bytes, *, to: str, kind: str = "application/pdf") -> bytes:
+    """The pages as one PDF, or as a TIFF; `to`, where it is not empty, is written on the cover sheet, which is the first."""
     with Image.open(io.BytesIO(tiff)) as pages:
         drawn = [frame.copy() for frame in ImageSequence.Iterator(pages)]
     if to:
@@ -31,7 +31,8 @@ def addressed(tiff: bytes, *, to: str) -> bytes:
         pen.fontmode = "1"  # black or white: a fax machine has nothing between
         pen.text(TO_AT, to, font=_font(), fill=0)
     made = io.BytesIO()
-    drawn[0].save(made, format="PDF", save_all=True, append_images=drawn[1:], dpi=(ACROSS, DOWN))
+    form = {"format": "PDF"} if kind == "application/pdf" else {"format": "TIFF", "compression": "group4"}
+    drawn[0].save(made, **form, save_all=True, append_images=drawn[1:], dpi=(ACROSS, DOWN))
     return made.getvalue()
 
 

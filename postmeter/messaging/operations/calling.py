@@ -206,6 +206,7 @@ def _talk(on: _On) -> Speech:
         connect=on.rules.talk_number,
         sender=on.message.sender,
         seconds=on.rules.talk_minutes * MINUTE,
+        connect_ref=str(on.call.talk_id),
         connect_receipts=receipts,
         connect_ended=call_url(customer_id, on.message.id, provider),
     )

@@ -11,7 +11,7 @@ from postmeter.messaging import faxes, media
 from postmeter.messaging.channels import fax
 from postmeter.messaging.faxes.pages import addressed
 from postmeter.messaging.operations.dispatch import Claimed
-from postmeter.messaging.providers import Media
+from postmeter.messaging.providers import TAKE_TIFF, Media
 
 
 def draw(*, customer_id: int, text: str, files: Sequence[Media]) -> tuple[Media, int]:
@@ -42,6 +42,7 @@ def _file(customer_id: int, media_id: int) -> Media:
 
 
 def ready(message: Claimed) -> tuple[Media, ...]:
-    """The pages as a provider takes them. Raises OSError for bytes that are no pages."""
+    """The pages as its provider takes them. Raises OSError for bytes that are no pages."""
     to = message.recipient if message.body.strip() else ""
-    return tuple(replace(file, content_type="application/pdf", content=addressed(file.content, to=to)) for file in message.media)
+    kind = faxes.RENDERED if message.provider in TAKE_TIFF else "application/pdf"
+    return tuple(replace(file, content_type=kind, content=addressed(file.content, to=to, kind=kind)) for file in message.media)

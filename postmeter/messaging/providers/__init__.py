@@ -167,8 +167,8 @@ class Heard:
 class Speech:
     """What is to be said next on a call; then it ends, unless a key is pressed. `otherwise` is said where none was.
 
-    `keys_to`: where a key is told; `connect`: who is called then and put through, for at most `seconds`, as `sender`; its receipts go
-    to `connect_receipts`, and `connect_ended` is asked what to say afterwards.
+    `keys_to`: where a key is told; `connect`: who is called then and put through, for at most `seconds`, as `sender`; our name for that
+    second call is `connect_ref`, its receipts go to `connect_receipts`, and `connect_ended` is asked what to say afterwards.
     """
 
     voice: str
@@ -179,6 +179,7 @@ class Speech:
     connect: str = ""
     sender: str = ""
     seconds: int = 0
+    connect_ref: str = ""
     connect_receipts: str = ""
     connect_ended: str = ""
 
@@ -234,9 +235,11 @@ class BillingProvider(HttpProvider, Protocol):
 class CallProvider(HttpProvider, Protocol):
     """One that makes calls, too: it asks what to say, and can be told while a call goes on."""
 
+    speaks: str  # the content type of what it is answered
+
     def heard(self, callback: Callback) -> Heard: ...
     def speak(self, speech: Speech) -> bytes:
-        """What it is answered: XML."""
+        """What it is answered."""
         ...
 
     def let_go_on(self, ref: str, seconds: int) -> Request:
@@ -262,10 +265,13 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
+TAKE_TIFF = frozenset({"sip"})  # faxes as they were drawn; the others take PDF
+
 # Mail services that django-anymail asks by HTTP without a library of theirs (`carriers/esp.py`).
 MAIL_SERVICES = ("brevo", "mailersend", "mailgun", "mailjet", "mandrill", "postal", "postmark", "resend", "sendgrid", "sparkpost")
 PROVIDERS = {
     "sinch": "postmeter.messaging.providers.sinch.Sinch",
+    "sip": "postmeter.messaging.providers.sip.Sip",
     "twilio": "postmeter.messaging.providers.twilio.Twilio",
 }
 

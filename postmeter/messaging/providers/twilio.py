@@ -80,6 +80,7 @@ class Twilio:
     name = "twilio"
     channels = frozenset({"sms", "mms", "voice"})
     bill_parts = len(BILL)
+    speaks = "text/xml"
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._base = settings["base_url"].rstrip("/")

@@ -32,6 +32,12 @@ ENDS: dict[str, tuple[str, str, int | None, int | None]] = {
     "2103": ("FAILURE", "FAX_ERROR", 8, None),  # it breaks, and nobody says after how many
     "2104": ("FAILURE", "DOCUMENT_CONVERSION_ERROR", 133, 0),
 }
+MEANINGS = {
+    None: "",
+    17: "The line was busy",
+    8: "The other side is no fax machine, or broke off",
+    133: "The document cannot be converted",
+}
 
 
 def trouble(status: int) -> Answer:
@@ -190,7 +196,7 @@ def _resource(row: sqlite3.Row) -> dict[str, Any]:
         known["pagesSentSuccessfully"] = row["num_segments"]
     if row["status"] == "FAILURE" and row["recipient"][-4:] in ENDS:
         _, error, code, arrived = ENDS[row["recipient"][-4:]]
-        known |= {"errorType": error, "errorCode": code, "errorMessage": "Simulated"}
+        known |= {"errorType": error, "errorCode": code, "errorMessage": MEANINGS[code]}
         if arrived is not None:
             known["pagesSentSuccessfully"] = min(arrived, row["num_segments"])
     return known
