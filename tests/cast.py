@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
+from postmeter.contacts.models import Address
 from postmeter.customers import operations as customers
 from postmeter.customers import queries as customer_queries
 from postmeter.customers.models import Customer, Role
@@ -190,3 +191,13 @@ def at() -> datetime:
 def number(n: int = 0, country: str = "1555") -> str:
     """A number of nobody, different for each n."""
     return f"+{country}{n:07d}"
+
+
+def knows(clinic: Clinic, n: int, *emails: str) -> None:
+    """This number's contact has these addresses."""
+    with scope.customer(clinic.id):
+        contact = calls.next_id()
+        for medium, value in [("phone", number(n)), *(("email", email) for email in emails)]:
+            Address.objects.create(
+                customer_id=clinic.id, id=calls.next_id(), contact_id=contact, medium=medium, value=value, created_at=at()
+            )

@@ -175,6 +175,13 @@ def fitting(*, customer_id: int, quote_id: int, available_micros: int) -> tuple[
 
 
 @scoped
+def beyond(*, customer_id: int, quote_id: int, count: int) -> list[str]:
+    """To whom a quote's messages go after its first `count`."""
+    items = QuoteItem.objects.filter(customer_id=customer_id, quote_id=quote_id, excluded_code="").order_by("position")
+    return list(items.values_list("recipient", flat=True)[count:])
+
+
+@scoped
 def batch(*, customer_id: int, batch_id: int) -> Batch:
     found = Batch.objects.filter(customer_id=customer_id, id=batch_id).first()
     if found is None:

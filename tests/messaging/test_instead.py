@@ -6,26 +6,14 @@ import pytest
 from django.conf import settings
 
 from postmeter.consent import operations as consent
-from postmeter.contacts.models import Address
-from postmeter.db import calls, scope
 from postmeter.messaging import queries
 from postmeter.messaging.explain import explain
 from postmeter.messaging.models import Message
 from postmeter.messaging.operations.accept import NotCoveredList, Submission, TooManyEmails, submit
 from postmeter.messaging.operations.instead import submit_or_email
-from tests.cast import FEE, PRICE, Cast, Clinic, at, number
+from tests.cast import FEE, PRICE, Cast, Clinic, at, knows, number
 
 EACH = PRICE + FEE
-
-
-def knows(clinic: Clinic, n: int, *emails: str) -> None:
-    """This number's contact has these addresses."""
-    with scope.customer(clinic.id):
-        contact = calls.next_id()
-        for medium, value in [("phone", number(n)), *(("email", email) for email in emails)]:
-            Address.objects.create(
-                customer_id=clinic.id, id=calls.next_id(), contact_id=contact, medium=medium, value=value, created_at=at()
-            )
 
 
 def texts(clinic: Clinic, *who: int, **more: object) -> Submission:

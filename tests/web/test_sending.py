@@ -19,7 +19,7 @@ from postmeter.messaging.operations import dispatch
 from postmeter.web import uploads
 from postmeter.web.models import Upload
 from postmeter.web.views import send as send_views
-from tests.cast import FEE, PRICE, Cast, Clinic, at, number
+from tests.cast import FEE, PRICE, Cast, Clinic, at, knows, number
 from tests.web.conftest import SignedIn
 
 EACH = PRICE + FEE
@@ -282,12 +282,55 @@ def test_sending_what_the_credit_covers_is_a_choice_of_its_own_and_the_list_says
     clinic = cast.clinic(credit_micros=2 * EACH)
     browser = signed_in(clinic.master)
     quote = typed(browser, "\n".join(number(n) for n in range(3)))
-    answer = browser.post(f"{quote}send/", {"part": "1"})
+    answer = browser.post(f"{quote}send/", {"short": "part"})
     assert answer.status_code == 302
     assert "1 of 3 did not go" in words(browser.get(answer["Location"]))
     assert (len(messages_of(clinic)), clinic.available) == (2, 0)
-    assert browser.post(f"{quote}send/", {"part": "1"})["Location"] == answer["Location"]
+    assert browser.post(f"{quote}send/", {"short": "part"})["Location"] == answer["Location"]
     assert len(messages_of(clinic)) == 2
+
+
+def test_what_the_credit_does_not_cover_may_wait_for_it(cast: Cast, signed_in: SignedIn) -> None:
+    clinic = cast.clinic(credit_micros=2 * EACH)
+    browser = signed_in(clinic.master)
+    quote = typed(browser, "\n".join(number(n) for n in range(3)))
+    assert "Send 2 now, keep 1 waiting" in words(browser.get(quote))
+    answer = browser.post(f"{quote}send/", {"short": "wait", "days": "3"})
+    assert browser.post(f"{quote}send/", {"short": "wait", "days": "3"})["Location"] == answer["Location"]
+    found = messages_of(clinic)
+    assert sorted(message.state for message in found) == ["queued", "queued", "waiting"]
+    [waiting] = [message for message in found if message.state == "waiting"]
+    assert waiting.useful_until and timedelta(days=2, hours=23) < waiting.useful_until - waiting.created_at <= timedelta(days=3)
+    assert clinic.available == 0
+    assert "waiting" in words(browser.get(answer["Location"])).lower()
+
+
+def test_with_no_credit_at_all_a_message_may_wait_and_nonsense_is_no_wait(cast: Cast, signed_in: SignedIn) -> None:
+    clinic = cast.clinic(credit_micros=0)
+    browser = signed_in(clinic.master)
+    quote = typed(browser, number(1))
+    assert "Keep 1 waiting" in words(browser.get(quote))
+    assert browser.post(f"{quote}send/", {"short": "wait", "days": "9999"}).status_code == 402
+    assert browser.post(f"{quote}send/", {"short": "perhaps"}).status_code == 402
+    assert messages_of(clinic) == []
+    browser.post(f"{quote}send/", {"short": "wait", "days": "1"})
+    assert [message.state for message in messages_of(clinic)] == ["waiting"]
+
+
+def test_whom_the_credit_does_not_cover_may_be_emailed(cast: Cast, signed_in: SignedIn) -> None:
+    clinic = cast.clinic(credit_micros=1 * EACH)
+    for n in (1, 2):
+        knows(clinic, n, f"p{n}@patients.example")
+    browser = signed_in(clinic.master)
+    quote = typed(browser, "\n".join(number(n) for n in range(4)))
+    page = words(browser.get(quote))
+    assert "Send 1 for $0.0114, email 2" in page
+    assert "2 of the 3 can be emailed; of the others no address is known" in page
+    answer = browser.post(f"{quote}send/", {"short": "email"})
+    assert browser.post(f"{quote}send/", {"short": "email"})["Location"] == answer["Location"]
+    found = sorted((message.channel, message.recipient) for message in messages_of(clinic))
+    assert found == [("email", "p1@patients.example"), ("email", "p2@patients.example"), ("sms", number(0))]
+    assert "1 of 4 did not go" in words(browser.get(answer["Location"]))
 
 
 def test_what_is_promised_to_fit_is_what_the_ledger_takes(cast: Cast, signed_in: SignedIn) -> None:
@@ -296,7 +339,7 @@ def test_what_is_promised_to_fit_is_what_the_ledger_takes(cast: Cast, signed_in:
     long = "x" * 161  # two segments
     quote = listed(browser, f"Text,Mobile\na,{number(1)}\n{long},{number(2)}\n{long},{number(3)}\nb,{number(4)}\n", "{Text}")
     assert "Send 2 of 4 for $0.0342" in words(browser.get(quote))
-    browser.post(f"{quote}send/", {"part": "1"})
+    browser.post(f"{quote}send/", {"short": "part"})
     assert [m.recipient for m in reversed(messages_of(clinic))] == [number(1), number(2)]
 
 

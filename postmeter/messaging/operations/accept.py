@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from postmeter.customers import bodies
 from postmeter.db import calls, scope
@@ -55,7 +56,7 @@ class Submission:
     """A list to send: parallel lists of recipients (in their one spelling) and texts. `kind`: what it is for (`kinds.py`).
 
     `whole`: all or nothing, when credit is short or a row cannot go (A-46). `wait`: what credit is short for waits for it, until
-    its `useful_until`; None: as its kind does. `listed`: a list even when it holds one message.
+    its `useful_until`; None: as its kind does. `listed`: a list even when it holds one message. `batch_id`: the list that it completes.
     """
 
     customer_id: int
@@ -71,6 +72,7 @@ class Submission:
     whole: bool = True
     wait: bool | None = None
     listed: bool = False
+    batch_id: int = 0
     source: str = ""
     due_at: datetime | None = None
     useful_until: datetime | None = None
@@ -122,7 +124,7 @@ def accept_list(submission: Submission, *, now: datetime) -> Accepted:
     _within_rate(submission, len(submission.recipients), now)
     with transaction.atomic():
         is_list = submission.listed or len(submission.recipients) > 1 or submission.quote_id
-        batch_id = calls.next_id() if is_list else 0
+        batch_id = submission.batch_id or (calls.next_id() if is_list else 0)
         row = calls.rows(_ACCEPT, _arguments(who, submission, priced, batch_id, now))[0]
         accepted = Accepted(batch_id, row[0], row[1], priced, who.unit)
         _refuse_answers(submission, who, accepted)
@@ -134,17 +136,7 @@ def accept_list(submission: Submission, *, now: datetime) -> Accepted:
         rows = zip(range(len(accepted.ids)), submission.recipients, priced.prices, priced.fees, accepted.words, strict=True)
         guard.count([_use(who, submission, rows)], now=now)
         if batch_id:
-            with scope.customer(submission.customer_id):
-                Batch(
-                    customer_id=submission.customer_id,
-                    id=batch_id,
-                    quote_id=submission.quote_id,
-                    source=submission.source,
-                    accepted=sum(word in TAKEN for word in accepted.words),
-                    refused=sum(word not in TAKEN for word in accepted.words),
-                    created_by=submission.actor,
-                    created_at=now,
-                ).save(force_insert=True)
+            _note_batch(submission, accepted, now)
         crash_point("messaging.accept_uncommitted")
     crash_point("messaging.accept_written")
     return accepted
@@ -459,6 +451,26 @@ def _refuse_answers(submission: Submission, who: Payer, accepted: Accepted) -> N
     if "exceeds_available" in words and (submission.whole or "ok" not in words):
         total = sum(accepted.priced.prices) + sum(accepted.priced.fees)
         raise NotCoveredList(remedy="Top up your credit, then send again.", needed_micros=total, unit=who.unit)
+
+
+def _note_batch(submission: Submission, accepted: Accepted, now: datetime) -> None:
+    """The list and its counts, or what completes one: then that much less of it was refused."""
+    taken = sum(word in TAKEN for word in accepted.words)
+    with scope.customer(submission.customer_id):
+        if submission.batch_id:
+            begun = Batch.objects.filter(customer_id=submission.customer_id, id=submission.batch_id)
+            begun.update(accepted=F("accepted") + taken, refused=F("refused") - taken)
+            return
+        Batch(
+            customer_id=submission.customer_id,
+            id=accepted.batch_id,
+            quote_id=submission.quote_id,
+            source=submission.source,
+            accepted=taken,
+            refused=len(accepted.words) - taken,
+            created_by=submission.actor,
+            created_at=now,
+        ).save(force_insert=True)
 
 
 def _as_before(customer_id: int, accepted: Accepted) -> Accepted:

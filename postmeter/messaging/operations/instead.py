@@ -1,6 +1,6 @@
 """Where credit is short, what was to be a text goes as an email, which is free: to whom we know an address of (A-43)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -43,10 +43,13 @@ def submit_or_email(submission: Submission, *, subject: str = "", now: datetime)
 def _known(submission: Submission, accepted: Accepted) -> dict[str, str]:
     """Where those whom the credit does not cover can be emailed, and want to be."""
     short = [to for to, word in zip(submission.recipients, accepted.words, strict=True) if word == "exceeds_available"]
-    known = contacts.emails_of(customer_id=submission.customer_id, phones=short)
-    out = consent.opted_out(
-        customer_id=submission.customer_id, channel="email", addresses=known.values(), purpose=submission.kind
-    )
+    return emails_of(customer_id=submission.customer_id, phones=short, kind=submission.kind)
+
+
+def emails_of(*, customer_id: int, phones: Collection[str], kind: str) -> dict[str, str]:
+    """Where these can be emailed, and want to be, by telephone number."""
+    known = contacts.emails_of(customer_id=customer_id, phones=phones)
+    out = consent.opted_out(customer_id=customer_id, channel="email", addresses=known.values(), purpose=kind)
     return {phone: address for phone, address in known.items() if address not in out}
 
 
@@ -72,7 +75,7 @@ def _emails(submission: Submission, accepted: Accepted, known: Mapping[str, str]
             digest=None,
             whole=False,
             wait=False,
-            listed=submission.listed or accepted.batch_id != 0,
+            batch_id=accepted.batch_id,
             quote_id=None,
             priced=None,
         ),

@@ -19,6 +19,7 @@ from postmeter.messaging.channels import sms
 from postmeter.messaging.kinds import AD_HOC
 from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations.accept import LIST_AT_MOST, Accepted, Submission, submit
+from postmeter.messaging.operations.instead import submit_or_email
 from postmeter.messaging.operations.payers import Payer, Priced, payer
 from postmeter.rating.price import price
 
@@ -135,10 +136,21 @@ def _problem(item: QuoteItem) -> Refusal | None:
     return BadInput(item.excluded_text, field=item.excluded_code.removeprefix("bad_"))
 
 
-def send(*, customer_id: int, quote_id: int, actor: str, now: datetime, mode: str = "live", whole: bool = True) -> Accepted:
+def send(
+    *,
+    customer_id: int,
+    quote_id: int,
+    actor: str,
+    now: datetime,
+    mode: str = "live",
+    whole: bool = True,
+    wait_until: datetime | None = None,
+    or_email: bool = False,
+) -> Accepted:
     """Send a quote at its price, whatever the list costs by now. A second press answers the first one's messages.
 
-    Raises QuoteExpired, NotCoveredList (nothing was sent), NotFound.
+    Where credit is short: not `whole` sends what it covers. With `wait_until` the rest waits for credit until then; with `or_email` it
+    goes as emails, to whom an address is known (A-43). Raises QuoteExpired, NotCoveredList (nothing was sent), NotFound.
     """
     with scope.customer(customer_id):
         quote = Quote.objects.filter(customer_id=customer_id, id=quote_id).first()
@@ -158,24 +170,25 @@ def send(*, customer_id: int, quote_id: int, actor: str, now: datetime, mode: st
     )
     # The quote is its own key: it can be sent once, however often it is pressed. 48 hours of memory outlast its validity.
     key = UUID(int=(quote_id << 64) | 0x51)
-    accepted = submit(
-        Submission(
-            customer_id=customer_id,
-            recipients=[item.recipient for item in items],
-            bodies=[item.body for item in items],
-            actor=actor,
-            mode=mode,
-            channel=quote.channel,
-            key=key,
-            digest=key,
-            whole=whole,
-            source=quote.source,
-            quote_id=quote_id,
-            priced=priced,
-            media=files,
-        ),
-        now=now,
+    submission = Submission(
+        customer_id=customer_id,
+        recipients=[item.recipient for item in items],
+        bodies=[item.body for item in items],
+        actor=actor,
+        mode=mode,
+        channel=quote.channel,
+        key=key,
+        digest=key,
+        whole=whole,
+        listed=or_email,
+        source=quote.source,
+        quote_id=quote_id,
+        priced=priced,
+        media=files,
+        wait=wait_until is not None,
+        useful_until=wait_until,
     )
+    accepted = submit_or_email(submission, now=now) if or_email else submit(submission, now=now)
     with scope.customer(customer_id):
         Quote.objects.filter(customer_id=customer_id, id=quote_id, batch_id=None).update(batch_id=accepted.batch_id)
     return accepted

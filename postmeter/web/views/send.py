@@ -27,6 +27,7 @@ from postmeter.messaging.models import Quote, QuoteItem
 from postmeter.messaging.operations import fax
 from postmeter.messaging.operations import quote as quotes
 from postmeter.messaging.operations.cancel import cancel_batch
+from postmeter.messaging.operations.instead import emails_of
 from postmeter.messaging.operations.quote import Wanted
 from postmeter.messaging.providers import Media
 from postmeter.messaging.queries import Progress
@@ -44,6 +45,7 @@ WRITING, UPLOADING = ["Write", "Check", "Send"], ["File", "Columns", "Check", "S
 EXCLUDED_AT_ONCE, SAMPLES, FIRST_ROWS = 50, 3, 5
 WATCHED_FOR = timedelta(hours=1)  # how long a page keeps asking about a list whose receipts do not come
 
+WAITS = {"1": "a day", "3": "three days", "7": "a week"}  # for credit
 WORDLESS = frozenset({"mms", "fax"})  # what may go without a text: a picture, and pages without a cover sheet
 GIVEN = ("channel", "recipients")  # what a link to the form may fill in
 _SEPARATORS = re.compile(r"[\n,;]")
@@ -431,7 +433,17 @@ def _money_after(request: MemberRequest, found: Quote, figures: Figures) -> dict
         "missing_micros": missing,
         "top_up": f"{top_up}?{back}" if top_up else "",
         "part": {"count": count, "micros": cost, "after": held(figures, cost)} if count else None,
+        "rest": found.recipients - count,
+        "waits": WAITS if found.channel != "email" else {},
+        "emailed": _emailed(found, count) if found.channel == "sms" else 0,
     }
+
+
+def _emailed(found: Quote, count: int) -> int:
+    """How many of those whom the credit does not cover can be written to for nothing."""
+    with scope.customer(found.customer_id):
+        rest = queries.beyond(customer_id=found.customer_id, quote_id=found.id, count=count)
+        return len(emails_of(customer_id=found.customer_id, phones=rest, kind=AD_HOC))
 
 
 def held(figures: Figures, micros: int) -> Figures:
@@ -447,15 +459,22 @@ def _after(request: MemberRequest) -> int:
 @require_POST
 @member_page(permission=SEND)
 def send(request: MemberRequest, quote_id: int) -> HttpResponse:
-    """POST: send it, all or nothing; `part=1` sends what the credit covers. A second press answers the first one's list."""
-    customer_id = request.seat.customer_id
+    """POST: send it, all or nothing. A second press answers the first one's list.
+
+    `short` says what becomes of what the credit does not cover: `part` leaves it, `wait` with `days` keeps it, `email` emails it.
+    """
+    customer_id, now, short = request.seat.customer_id, timezone.now(), request.POST.get("short")
+    days = request.POST.get("days", "")
+    until = now + timedelta(days=int(days)) if short == "wait" and days in WAITS else None
     try:
         accepted = quotes.send(
             customer_id=customer_id,
             quote_id=quote_id,
             actor=request.actor,
-            now=timezone.now(),
-            whole=request.POST.get("part") != "1",
+            now=now,
+            whole=short not in ("part", "email"),
+            wait_until=until,
+            or_email=short == "email",
         )
     except (NotCovered, quotes.QuoteExpired) as refusal:
         return _quote_page(request, queries.quote(customer_id=customer_id, quote_id=quote_id), refusal)
