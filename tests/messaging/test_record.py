@@ -220,7 +220,8 @@ def test_a_message_is_put_back_later_each_time_and_gives_up_released(cast: Cast)
         assert [message.attempts for message in claimed] == [attempt]
         dispatch.put_back(customer_id=harbour.id, claimed=claimed, now=now)
         assert dispatch.claim(customer_id=harbour.id, at_most=1, now=now) == []
-        now += timedelta(seconds=2**attempt)
+        now += min(timedelta(seconds=2**attempt), dispatch.PAUSE_AT_MOST)
+    assert now - at() > timedelta(minutes=20)
     assert end(harbour, id_) == ("failed", 0, 0)
     assert harbour.held == 0
 

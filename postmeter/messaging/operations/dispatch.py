@@ -24,7 +24,9 @@ from postmeter.messaging.providers import Media
 from postmeter.messaging.routes import SANDBOX
 from postmeter.messaging.states import State
 
-ATTEMPTS_AT_MOST = 6
+# Twice as long each time, five minutes at most: a provider that is away for twenty minutes fails nobody's message.
+ATTEMPTS_AT_MOST = 12
+PAUSE_AT_MOST = timedelta(minutes=5)
 LEASE = timedelta(seconds=90)  # longer than any time limit of ours at a provider
 
 
@@ -251,7 +253,7 @@ def put_back(*, customer_id: int, claimed: Sequence[Claimed], now: datetime) -> 
         if attempts < ATTEMPTS_AT_MOST:
             others = 1 if kind == ANSWER else len(routes.order(channel, recipient))
             # Whom nobody has asked yet is asked at once.
-            wait = timedelta(seconds=0 if attempts < others else 2**attempts)
+            wait = timedelta(0) if attempts < others else min(timedelta(seconds=2**attempts), PAUSE_AT_MOST)
             calls.rows(
                 "UPDATE messaging_message SET state = 'queued', due_at = %s, changed_at = %s WHERE customer_id = %s AND id = %s",
                 [now + wait, now, customer_id, id_],
