@@ -166,7 +166,7 @@ class Lines:
             net_interface=bound,
             max_concurrent_calls=None,
             rtp_timeout=SILENT_SECONDS,
-            extra_config_text=f"{listens}jitter_buffer_type off\naudio_jitter_buffer_type off\n",
+            extra_config_text=f"{listens}sip_transports udp,tcp\njitter_buffer_type off\naudio_jitter_buffer_type off\n",
         )
         try:
             await self._runtime.start(config)

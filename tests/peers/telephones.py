@@ -8,8 +8,10 @@ pages to FOLDER/NUMBER.tiff. A port on its standard input has the trunk there ca
 """
 
 import asyncio
+import contextlib
 import json
 import math
+import socket
 import struct
 import sys
 from collections import Counter
@@ -31,6 +33,18 @@ def say(**what: object) -> None:
     print(json.dumps(what), flush=True)
 
 
+def free_port() -> int:
+    """For sound; the one above it is free, too."""
+    while True:
+        with socket.socket(type=socket.SOCK_DGRAM) as first, socket.socket(type=socket.SOCK_DGRAM) as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            with contextlib.suppress(OSError):
+                second.bind(("127.0.0.1", port + 1))
+                if port % 2 == 0:
+                    return port
+
+
 def tone_of(number: str) -> int:
     """In Hz."""
     return 300 + 10 * int(number[-2:])
@@ -50,7 +64,6 @@ class Street:
         self.uas.on_invite = lambda call: asyncio.ensure_future(self.rings(call))
         self.uas.on_cancel = lambda *_: say(cancelled=True)
         self.uas.on_bye = self.hung_up
-        self.ports = iter(range(port + 100, port + 1_000, 2))
         self.ends: dict[str, asyncio.Event] = {}
         self.rung: Counter[str] = Counter()
 
@@ -82,7 +95,7 @@ class Street:
     async def answers(self, call: Any, number: str) -> None:
         last, over = number[-2:], asyncio.Event()
         self.ends[call.call_id] = over
-        session = CallSession("127.0.0.1", next(self.ports), call.sdp_offer, jitter_prefetch=0, plc=False)
+        session = CallSession("127.0.0.1", free_port(), call.sdp_offer, jitter_prefetch=0, plc=False)
         machine = Machine.receiving(self.folder / f"{number}.tiff", ident=number) if last in ("30", "31", "32") else None
         heard = bytearray()
         session.on_dtmf = lambda digit, _: say(pressed=digit, by=number)
@@ -142,7 +155,7 @@ class Street:
     async def rings_there(self, port: int) -> None:
         """Somebody calls the trunk."""
         here, there = f"sip:15550107190@{self.uas.transport.local_addr[0]}", f"sip:+15550100000@127.0.0.1:{port}"
-        call = self.uas.uac.send_invite(here, there, ("127.0.0.1", port), build_sdp("127.0.0.1", next(self.ports), 0, "PCMU"))
+        call = self.uas.uac.send_invite(here, there, ("127.0.0.1", port), build_sdp("127.0.0.1", free_port(), 0, "PCMU"))
         try:
             await call.wait_answered(20)
             say(taken=True)
