@@ -133,6 +133,7 @@ def _common(setting: Setting) -> dict[str, str]:
     secrets = {name: value for name, value in setting.home.secrets().items() if name not in OURS_ALONE}
     defaults = {
         "POSTMETER_TWILIO_BASE_URL": setting.simulator_url,
+        "POSTMETER_TWILIO_CONSENTS_URL": "" if os.environ.get("POSTMETER_TWILIO_BASE_URL") else setting.simulator_url,
         "POSTMETER_SINCH_BASE_URL": setting.simulator_url,
         "POSTMETER_STRIPE_BASE_URL": setting.simulator_url,
         "POSTMETER_PAYPAL_BASE_URL": f"{setting.simulator_url}/paypal",

@@ -242,7 +242,10 @@ TWILIO = {
     "base_url": os.environ.get("POSTMETER_TWILIO_BASE_URL", _simulator),
     "account_sid": os.environ.get("POSTMETER_TWILIO_ACCOUNT_SID", ""),
     "auth_token": os.environ.get("POSTMETER_TWILIO_AUTH_TOKEN", ""),
+    # Where its Consent Management API is told who opted out; empty: it is not (docs/operating/install.md says when it may be).
+    "consents_url": os.environ.get("POSTMETER_TWILIO_CONSENTS_URL", ""),
 }
+CONSENTS_TOLD = frozenset({"sms"}) if TWILIO["consents_url"] else frozenset()
 # Faxes. Sinch says the callback password to us; retries are calls that it makes where nobody answers, at no cost to the customer.
 SINCH = {
     "base_url": os.environ.get("POSTMETER_SINCH_BASE_URL", _simulator),

@@ -29,7 +29,7 @@ from postmeter.costs import operations as costs  # noqa: E402
 from postmeter.customers import queries as customers  # noqa: E402
 from postmeter.events.relay import relay  # noqa: E402
 from postmeter.guard import operations as guard  # noqa: E402
-from postmeter.messaging import calling, queue, reconcile  # noqa: E402
+from postmeter.messaging import calling, queue, reconcile, telling  # noqa: E402
 from postmeter.messaging.dispatch import Dispatcher  # noqa: E402
 from postmeter.messaging.operations import quote as quotes  # noqa: E402
 from postmeter.notifications import news  # noqa: E402
@@ -46,7 +46,7 @@ from postmeter.webhooks import operations as webhooks  # noqa: E402
 
 log = logging.getLogger("postmeter.worker")
 RELAY_SECONDS, SWEEP_SECONDS, PAYMENTS_SECONDS, AUTOMATION_SECONDS, JOBS_SECONDS = 0.5, 10.0, 15.0, 30.0, 10.0
-CALLS_SECONDS, COSTS_SECONDS = 5.0, 3600.0
+CALLS_SECONDS, CONSENTS_SECONDS, COSTS_SECONDS = 5.0, 5.0, 3600.0
 FORGET_SECONDS, NOTICES_SECONDS, MONTHS_SECONDS, PARTITIONS_SECONDS = 3600.0, 3600.0, 3600.0, 6 * 3600.0
 WIRES_SECONDS, BREAKER_SECONDS, WEBHOOKS_SECONDS, WAITING_SECONDS = 60.0, 60.0, 5.0, 300.0
 
@@ -209,6 +209,10 @@ async def run() -> None:
         await sync_to_async(close_old_connections)()
         return await calling.look_after(settings=providers, now=timezone.now())
 
+    async def tell_consents() -> int:
+        await sync_to_async(close_old_connections)()
+        return await telling.tell(settings=providers, now=timezone.now())
+
     async def read_bills() -> int:
         await sync_to_async(close_old_connections)()
         return await costs.read_due(settings=providers, now=timezone.now())
@@ -226,6 +230,7 @@ async def run() -> None:
         asyncio.create_task(_every(FORGET_SECONDS, sync_to_async(forget_round, thread_sensitive=False), "forgetting")),
         asyncio.create_task(_every(NOTICES_SECONDS, sync_to_async(notices_round, thread_sensitive=False), "notices")),
         asyncio.create_task(_every(MONTHS_SECONDS, sync_to_async(months_round, thread_sensitive=False), "months")),
+        asyncio.create_task(_every(CONSENTS_SECONDS, tell_consents, "consents")),
         asyncio.create_task(_every(COSTS_SECONDS, read_bills, "bills of providers")),
         asyncio.create_task(_every(PARTITIONS_SECONDS, sync_to_async(partitions_round, thread_sensitive=False), "partitions")),
     ]

@@ -37,6 +37,19 @@ class StopRule(CustomerRow):
         db_table = "consent_stop_rule"
 
 
+class Untold(CustomerRow):
+    """A change that the provider has not been told yet: written with the change, removed when the provider has it."""
+
+    channel = models.TextField()
+    address = models.TextField()
+    is_out = models.BooleanField()
+    at = models.DateTimeField()
+    busy_until = models.DateTimeField()  # a worker is telling it
+
+    class Meta:
+        db_table = "consent_untold"
+
+
 class Permission(CustomerRow):
     """Whether an address has agreed to be written to on a channel. What was said, and when, is in `Evidence`."""
 

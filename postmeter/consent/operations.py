@@ -1,14 +1,18 @@
 """Every write about consent, each with its evidence. An opt-out commits before anything else is answered (A-73)."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from postmeter.consent.models import ALL, CHANNEL, EVERYTHING, Evidence, OptOut, Permission, StopRule
+from django.conf import settings
+
+from postmeter.consent.models import ALL, CHANNEL, EVERYTHING, Evidence, OptOut, Permission, StopRule, Untold
 from postmeter.customers import bodies
-from postmeter.db import calls
+from postmeter.db import calls, scope
 from postmeter.db.scope import scoped
 from postmeter.events import operations as events
 from postmeter.kit.refusals import BadInput
+
+TELLING = timedelta(minutes=2)  # longer than a request to a provider may take
 
 
 @scoped
@@ -34,6 +38,7 @@ def opt_out(
     if added:
         if purpose == ALL:
             _become(customer_id, channel, address, "withdrawn", now, only_if_known=True)
+            _to_tell(customer_id, channel, address, now, is_out=True)
         _keep(customer_id, channel, [address], "withdrawn", words, source, actor, now, purpose)
         data = {"channel": channel, "purpose": purpose}
         events.record("consent.opted_out", customer_id=customer_id, subject_id=added[0][0], now=now, actor=actor, data=data)
@@ -57,10 +62,47 @@ def opt_in(
     if removed:
         if purpose == ALL:
             _become(customer_id, channel, address, "given", now)
+            _to_tell(customer_id, channel, address, now, is_out=False)
         _keep(customer_id, channel, [address], "returned", words, source, actor, now, purpose)
         data = {"channel": channel, "purpose": purpose}
         events.record("consent.opted_in", customer_id=customer_id, subject_id=customer_id, now=now, actor=actor, data=data)
     return bool(removed)
+
+
+def _to_tell(customer_id: int, channel: str, address: str, now: datetime, *, is_out: bool) -> None:
+    if channel in settings.CONSENTS_TOLD:
+        Untold(customer_id=customer_id, channel=channel, address=address, is_out=is_out, at=now, busy_until=now).save(
+            force_insert=True
+        )
+
+
+def customers_with_untold(*, now: datetime) -> list[int]:
+    with scope.every_customer():
+        return [
+            row[0]
+            for row in calls.rows("SELECT DISTINCT customer_id FROM consent_untold WHERE busy_until <= %s ORDER BY 1", [now])
+        ]
+
+
+@scoped
+def take_untold(*, customer_id: int, at_most: int, now: datetime) -> list[Untold]:
+    """Changes to tell now, the oldest first, and of one address one after the other. Nobody else tells them for a while."""
+    rows = calls.rows(
+        """UPDATE consent_untold SET busy_until = %s WHERE customer_id = %s AND id IN (
+               SELECT id FROM consent_untold u WHERE customer_id = %s AND busy_until <= %s AND NOT EXISTS (
+                   SELECT 1 FROM consent_untold o WHERE o.customer_id = %s AND o.channel = u.channel AND o.address = u.address
+                   AND o.id < u.id)
+               ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+           RETURNING id""",
+        [now + TELLING, customer_id, customer_id, now, customer_id, at_most],
+    )
+    return list(Untold.objects.filter(customer_id=customer_id, id__in=[row[0] for row in rows]).order_by("id"))
+
+
+@scoped
+def told(*, customer_id: int, ids: Collection[int]) -> None:
+    """The provider has these, or will never take them."""
+    Untold.objects.filter(customer_id=customer_id, id__in=list(ids)).delete()
 
 
 @scoped

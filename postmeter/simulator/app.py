@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> App:
         path = scope.get("path", "")
         if path.startswith("/null/"):
             await null_carrier(scope, receive, send)
-        elif path.startswith("/2010-04-01/"):
+        elif path.startswith(("/2010-04-01/", "/v1/Consents/")):
             await _serve(twilio, twilio_trouble, scope, receive, send)
         elif path.startswith(SINCH):
             await _serve(sinch, sinch_trouble, scope, receive, send)

@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
 from typing import Protocol, cast
@@ -229,6 +229,27 @@ class BillingProvider(HttpProvider, Protocol):
 
     def billed(self, part: int, day: date, reply: Reply) -> BillPage | None:
         """What it says; None for an answer that is none, which is asked for again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """That somebody opted out, or came back. `ref` is our name for it."""
+
+    ref: int
+    address: str
+    is_out: bool
+    at: datetime
+
+
+class ConsentProvider(HttpProvider, Protocol):
+    """One that keeps a list of who opted out, and can be told of others: at most `consents_at_once`."""
+
+    consents_at_once: int
+
+    def tell_consents(self, sender: str, consents: Sequence[Consent]) -> Request: ...
+    def consents_told(self, reply: Reply) -> dict[int, str] | None:
+        """What it said of each, by our name: nothing where it has it, else why it never will; None: tell it again."""
         ...
 
 

@@ -1,7 +1,9 @@
 """Twilio's Messages and Calls, API version 2010-04-01, and what is said on calls in TwiML."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date
 from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
@@ -14,6 +16,7 @@ from postmeter.messaging.providers import (
     Billed,
     BillPage,
     Callback,
+    Consent,
     Forged,
     Heard,
     Outbound,
@@ -75,12 +78,13 @@ BILL = (
 
 
 class Twilio:
-    """Settings: base_url, account_sid, auth_token."""
+    """Settings: base_url, account_sid, auth_token; consents_url, where it is told who opted out."""
 
     name = "twilio"
     channels = frozenset({"sms", "mms", "voice"})
     bill_parts = len(BILL)
     speaks = "text/xml"
+    consents_at_once = 25
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._base = settings["base_url"].rstrip("/")
@@ -91,6 +95,7 @@ class Twilio:
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
+        self._consents = f"{settings.get('consents_url', '').rstrip('/')}/v1/Consents/Bulk"
         self._validator = RequestValidator(settings["auth_token"])
 
     def request(self, message: Outbound) -> Request:
@@ -202,6 +207,33 @@ class Twilio:
 
     def interrupt(self, ref: str, speech: Speech) -> Request:
         return Request("POST", f"{self._calls}/{ref}.json", self._headers, urlencode({"Twiml": str(_twiml(speech))}).encode())
+
+    def tell_consents(self, sender: str, consents: Sequence[Consent]) -> Request:
+        """The Consent Management API; each item is a JSON text of its own."""
+        items = [
+            {
+                "contact_id": consent.address,
+                "correlation_id": f"{consent.ref:032x}",
+                "sender_id": sender,
+                "status": "opt-out" if consent.is_out else "opt-in",
+                "source": "others",
+                "date_of_consent": consent.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            for consent in consents
+        ]
+        form = urlencode([("Items", json.dumps(item, separators=(",", ":"))) for item in items])
+        return Request("POST", self._consents, self._headers, form.encode())
+
+    def consents_told(self, reply: Reply) -> dict[int, str] | None:
+        items = reply.said.get("items")
+        if reply.status not in (200, 201) or not isinstance(items, list):
+            return None
+        found = {}
+        for item in _rows(items):
+            ref = str(item.get("correlation_id"))
+            if re.fullmatch("[0-9a-f]{32}", ref):
+                found[int(ref, 16)] = "" if item.get("error_code") == 0 else f"error {item.get('error_code')}"
+        return found
 
     def bill(self, part: int, day: date, page: str) -> Request:
         url = f"{self._base}{page}" if page else f"{self._account}/{BILL[part][0].format(day=day)}"

@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
+import msgspec
+
 from postmeter.simulator.faults import Fault, Fired
 from postmeter.simulator.trouble import under_fault
 from postmeter.simulator.twilio.calls import Telephones
@@ -22,6 +24,7 @@ SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,6}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 LONGEST_BODY = 1600
 FEE_MICROS_PER_SEGMENT = 3_000  # of a US dollar, which carriers charge on top
 LARGEST_PAGE = 1000
+CONSENTS_AT_ONCE = 25
 BLOCKING_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
 UNBLOCKING_WORDS = frozenset({"START", "YES", "UNSTOP"})
 
@@ -63,6 +66,9 @@ class TwilioDoor:
             return self._picture(picture["sid"], picture["media"])
         if request.path == f"/{API_VERSION}/Accounts/{self._carrier.account}/Usage/Records/Daily.json":
             return as_json(200, self._usage(dict(request.query)))
+        if request.path == "/v1/Consents/Bulk" and request.method == "POST":
+            fired = self._fault_for(request, "")
+            return await under_fault(fired, self._world, lambda: self._consents(request), trouble)
         call = CALL.fullmatch(request.path)
         found = call or PATH.fullmatch(request.path)
         if not found or found["account"] != self._carrier.account:
@@ -103,6 +109,22 @@ class TwilioDoor:
             raise TwilioError(20404, 404)
         except TwilioError as error:  # a refusal is kept in the log like everything else
             return error.answer()
+
+    def _consents(self, request: Request) -> Answer:
+        """Who opted out, or came back: each item is answered for itself."""
+        items = [msgspec.json.decode(value) for name, value in request.form if name == "Items"]
+        if not 1 <= len(items) <= CONSENTS_AT_ONCE:
+            raise TwilioError(20001)
+        answers, log = [], self._world.log
+        for item in items:
+            wrong = [] if E164.fullmatch(item["contact_id"]) else ["INVALID_CONTACT_ID"]
+            wrong += [] if item["status"] in ("opt-in", "opt-out") else ["INVALID_STATUS"]
+            if not wrong:
+                facts = {"sender": item["sender_id"], "status": item["status"], "consented_at": item["date_of_consent"]}
+                log.append(at=self._world.clock.now(), kind="consent.told", subject=item["contact_id"], **facts)
+            code = 30646 if wrong else 0
+            answers.append({"correlation_id": item["correlation_id"], "error_code": code, "error_messages": wrong})
+        return as_json(201, {"items": answers})
 
     def _usage(self, query: dict[str, str]) -> dict[str, Any]:
         """What carriers charge for a day's texts, in one line: first said when `carrier_fee_hours` have passed since its end."""
@@ -214,6 +236,9 @@ class TwilioDoor:
             (phone, sender),
         )
         deciding = (row["word"] for row in rows if row["word"] in BLOCKING_WORDS | UNBLOCKING_WORDS)
+        told = [each for each in self._world.log.entries(kind="consent.told", subject=phone) if each["sender"] == sender]
+        if told:
+            return bool(told[-1]["status"] == "opt-out")
         return next(deciding, None) in BLOCKING_WORDS
 
     def _list(self, request: Request) -> dict[str, Any]:

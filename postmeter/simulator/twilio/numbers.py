@@ -7,6 +7,7 @@ from postmeter.simulator.faults import Fault
 DAY = 86400.0
 
 ERRORS = {
+    20001: "Parameter is missing or invalid",
     20003: "Authenticate",
     20404: "The requested resource was not found",
     20429: "Too Many Requests",
