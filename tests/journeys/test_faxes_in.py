@@ -2,6 +2,11 @@
 
 import asyncio
 import base64
+import http.client
+import json
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,11 +21,14 @@ from postmeter.messaging import inbound, inbox, media
 from postmeter.messaging.carriers.files import NotFetched
 from postmeter.messaging.models import Inbound
 from postmeter.messaging.models import Media as File
+from postmeter.messaging.providers import basic
+from postmeter.messaging.providers.sinch import USER
 from tests.cast import Cast, Clinic, number, set_price
 from tests.journeys.house import House
 
 PAGE = 30_000
 DOCTOR = number(77)
+HUNG_UP = 0
 
 
 def letter(pages: int) -> bytes:
@@ -165,3 +173,56 @@ def _draw(event: Event) -> int:
         return inbound.draw_pages(event=event, now=timezone.now())
     finally:
         connections.close_all()
+
+
+def told(clinic: Clinic, house: House, ref: str, content: bytes) -> urllib.request.Request:
+    """The same call of Sinch's as often as somebody likes."""
+    said = {
+        "event": "INCOMING_FAX",
+        "fax": {"id": ref, "direction": "INBOUND", "from": DOCTOR, "to": clinic.customer.sender, "numberOfPages": 1},
+        "file": base64.b64encode(content).decode(),
+    }
+    headers = {"Content-Type": "application/json", "Authorization": basic(USER, settings.SINCH["callback_password"])}
+    return urllib.request.Request(f"{house.stage.url}/callbacks/sinch/inbound", json.dumps(said).encode(), headers)
+
+
+def answered(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except urllib.error.URLError:
+        return HUNG_UP
+
+
+def test_a_fax_that_is_told_by_many_at_once_is_kept_and_paid_once(house: House, harbour: Clinic) -> None:
+    set_price(harbour, "fax", PAGE, direction="in")
+    before, request = harbour.posted, told(harbour, house, "01RACE", letter(1))
+    with ThreadPoolExecutor(8) as callers:
+        assert set(callers.map(answered, [request] * 8)) == {200}
+    assert (len(kept(harbour)), before - harbour.posted, drawn(harbour)) == (1, PAGE, 1)
+    assert len(files(harbour)) == 2
+    assert books_balance()
+
+
+def test_a_fax_that_is_larger_than_may_be_is_refused_and_nothing_of_it_kept(house: House, harbour: Clinic) -> None:
+    # The answer may come before all was said; then the line is cut.
+    assert answered(told(harbour, house, "01LARGE", b"%" * 31_000_000)) in (413, HUNG_UP)
+    assert kept(harbour) == []
+    assert answered(told(harbour, house, "01SMALL", letter(1))) == 200
+
+
+def test_a_fax_that_is_told_while_the_door_dies_is_told_again_and_kept_once(house: House, harbour: Clinic) -> None:
+    set_price(harbour, "fax", PAGE, direction="in")
+    before, request = harbour.posted, told(harbour, house, "01CRASH", letter(1))
+    house.open_doors(crash_at="callbacks.text_written")
+    try:
+        with pytest.raises(http.client.HTTPException):
+            answered(request)
+    finally:
+        house.open_doors()
+    assert len(kept(harbour)) == 1  # written, and not acknowledged
+    assert answered(request) == 200
+    assert (len(kept(harbour)), before - harbour.posted, drawn(harbour)) == (1, PAGE, 1)
+    assert books_balance()

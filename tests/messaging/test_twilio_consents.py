@@ -25,9 +25,7 @@ ANSWER = (
 
 
 def test_changes_are_told_as_one_form_with_a_text_of_json_for_each() -> None:
-    asked = TWILIO.tell_consents(
-        "+15550100000", [Consent(7, "+15550100123", True, AT), Consent(255, "+15550100124", False, AT)]
-    )
+    asked = TWILIO.tell_consents("+15550100000", [Consent(7, "+15550100123", True, AT), Consent(255, "+15550100124", False, AT)])
     assert (asked.method, asked.url) == ("POST", "https://accounts.twilio.com/v1/Consents/Bulk")
     assert [json.loads(item) for item in parse_qs((asked.data or b"").decode())["Items"]] == [
         {
