@@ -1,5 +1,6 @@
 """What our side asks the trunk for, by HTTP with a password: calls, faxes, and what has become of them."""
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -83,10 +84,15 @@ class Doors:
         except binascii.Error:
             raise web.HTTPBadRequest(text="tiff is not base64.") from None
         path = self._settings.folder / f"{_ref(asked.ref)}.tiff"
-        if self._journal.job(asked.ref) is None:
-            _keep(path, tiff)
+        if job := self._journal.job(asked.ref):
+            return web.json_response(said_of(job), status=201)
+        await asyncio.to_thread(_keep, path, tiff)
         order = faxing.Order(asked.ref, asked.to, asked.sender, asked.header, asked.zone, path)
-        return self._taken(lambda: self._exchange.fax(order, asked.receipts))
+        try:
+            return self._taken(lambda: self._exchange.fax(order, asked.receipts))
+        except web.HTTPTooManyRequests:
+            path.unlink(missing_ok=True)
+            raise
 
     async def job(self, request: web.Request) -> web.Response:
         job = self._journal.job(request.match_info["ref"])

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from postmeter.messaging.providers import Heard, Speech
 from postmeter.trunk.ear import Ear
@@ -73,12 +74,12 @@ class Conversation:
                     if speaking in done and (failure := speaking.exception()) and not self._said:
                         raise failure
                     return
-                await _cancelled(speaking)
+                await ended(speaking)
                 speaking = asyncio.create_task(self._talk(told.result()))
                 told = asyncio.create_task(self._told.get())
         finally:
             for task in (speaking, told, over):
-                await _cancelled(task)
+                await ended(task)
 
     async def _talk(self, first: Speech | None) -> None:
         speech: Speech | None = first or await self._ask(
@@ -129,7 +130,7 @@ class Conversation:
         other: Line | None = None
         try:
             other = await self._put_through(speech)
-            await _cancelled(rings)
+            await ended(rings)
             if other is None:
                 return False
             other.listener, self._line.listener = self._line.write, other.write
@@ -140,7 +141,7 @@ class Conversation:
         except Unanswered:
             return False
         finally:
-            await _cancelled(rings)
+            await ended(rings)
             self._line.listener = None
             if other is not None:
                 await other.hang_up()
@@ -150,8 +151,9 @@ class Conversation:
             await self._line.play(ringing())
 
 
-async def _cancelled(task: "asyncio.Task[object]") -> None:
-    """It has ended, one way or the other."""
+async def ended(task: "asyncio.Task[Any]") -> None:
+    """Have it end, one way or the other. Whoever cancels us meanwhile is not kept from it."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

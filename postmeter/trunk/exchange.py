@@ -43,7 +43,7 @@ class Exchange:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._talking: dict[str, Conversation] = {}
         self._on_line: set[str] = set()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     def call(self, order: Order, receipts: str) -> Job:
         """Take an order once; said again, what has become of it. Raises Full."""
@@ -71,7 +71,7 @@ class Exchange:
 
     async def close(self, patience_seconds: float) -> None:
         """Take nothing more, let what goes on end, then hang up."""
-        self._stopping = True
+        self._stopping.set()
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=patience_seconds)
         for task in list(self._under_way.values()):
@@ -81,7 +81,7 @@ class Exchange:
     def _take(self, ref: str, kind: str, receipts: str, work: Callable[[], Awaitable[None]]) -> Job:
         known = self._journal.job(ref)
         if known is None:
-            if self._stopping or len(self._under_way) >= self._settings.lines * (1 + WAITING_A_LINE):
+            if self._stopping.is_set() or len(self._under_way) >= self._settings.lines * (1 + WAITING_A_LINE):
                 raise Full
             self._journal.take(ref, kind, receipts)
             task = asyncio.create_task(self._do(ref, work))
@@ -180,8 +180,7 @@ class Exchange:
                 try:
                     line = await self._reach(order.ref, order.sender, order.to, ANSWER_SECONDS)
                 except Unanswered as unanswered:
-                    if left and unanswered.status in ("busy", "no-answer"):
-                        await self._wait_for_another_try()
+                    if left and unanswered.status in ("busy", "no-answer") and await self._waits_for_another_try():
                         continue
                     self._note(order.ref, unanswered.status, code=unanswered.code)
                     return
@@ -199,13 +198,17 @@ class Exchange:
             status, code = ("completed", "") if sent.done else ("broken", "t30")
             self._note(order.ref, status, seconds=line.seconds, pages=sent.pages, code=code, words=sent.words)
 
-    async def _wait_for_another_try(self) -> None:
-        """Its line is others' meanwhile."""
+    async def _waits_for_another_try(self) -> bool:
+        """Whether there will be one: not where we are told to stop. Its line is others' meanwhile."""
         self._free.release()
         try:
-            await asyncio.sleep(self._settings.retry_seconds)
+            async with asyncio.timeout(self._settings.retry_seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
         finally:
             await self._free.acquire()
+        return not self._stopping.is_set()
 
 
 def _unlink(path: Path) -> None:

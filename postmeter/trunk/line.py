@@ -155,7 +155,8 @@ class Lines:
         self._settings = settings
         self._runtime = Runtime(native_log_level="warning")
         self._agents: dict[str, UserAgent] = {}
-        self._closed: dict[int, str] = {}
+        self._known: set[int] = set()  # calls that have a line
+        self._closed: dict[int, str] = {}  # and those that ended before they had one
         self._refusing: set[asyncio.Future[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -191,14 +192,19 @@ class Lines:
             raise Unanswered("failed", "not_dialled") from None
         if (why := self._closed.pop(call.handle, None)) is not None:
             raise _unanswered(CallFailed.from_close_reason(why))
+        self._known.add(call.handle)
         return Line(call)
 
     def _happened(self, event: StackEvent) -> None:
         """A refusal may be here before `dial` has returned; nobody else hears it then."""
-        if event.event is Event.CALL_CLOSED:
-            self._closed[event.call] = event.text or ""
-            while len(self._closed) > CLOSED_KEPT:
-                del self._closed[next(iter(self._closed))]
+        if event.event is not Event.CALL_CLOSED:
+            return
+        if event.call in self._known:
+            self._known.discard(event.call)
+            return
+        self._closed[event.call] = event.text or ""
+        while len(self._closed) > CLOSED_KEPT:
+            del self._closed[next(iter(self._closed))]
 
     async def _agent(self, sender: str) -> UserAgent:
         """Who we are to the carrier when this number calls: trunks know us by user and password, or by our address."""

@@ -229,6 +229,9 @@ def test_more_calls_than_lines_wait_their_turn_and_more_than_may_wait_are_refuse
     full = street.order("99999", "15550107899") | {"seconds": 60, "asks": "http://127.0.0.1/", "finds_machines": False}
     status, answer = street.ask("POST", "/calls", full)
     assert (status, "lines" in answer["words"]) == (429, True)
+    fax = street.order("99998", "15550107899") | {"header": "", "zone": "", "tiff": ""}
+    assert street.ask("POST", "/faxes", fax)[0] == 429
+    assert not (street.folder / "trunk" / "99998.tiff").exists()
     assert {street.end_of(number)["status"] for number in numbers} == {"completed"}
     assert street.ask("GET", "/jobs/99999")[0] == 404
     street.stop()
@@ -236,8 +239,8 @@ def test_more_calls_than_lines_wait_their_turn_and_more_than_may_wait_are_refuse
 
 
 def test_calls_that_come_in_are_refused(street: Street) -> None:
-    street.call("15550107100", {"says": []})  # so that the carrier knows us
-    street.end_of("15550107100")
+    street.call("15550109200", {"says": []})  # so that the carrier knows us
+    street.end_of("15550109200")
     street.ring_the_trunk()
     until(lambda: street.has(taken=False) or street.has(taken=True), "an answer of the trunk")
     assert [event["words"] for event in street.events if "taken" in event] == ["Call rejected: 486 Busy Here"]

@@ -1,5 +1,6 @@
 """The parts of the trunk that need no line: its journal, its ear, its settings."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from postmeter.kit.refusals import BadInput, Refusal
 from postmeter.messaging.channels.voice import VOICES
 from postmeter.trunk import voices
+from postmeter.trunk.conversation import ended
 from postmeter.trunk.ear import Ear, Who
 from postmeter.trunk.journal import Journal
 from postmeter.trunk.line import meaning_of
@@ -174,6 +176,31 @@ def test_every_voice_that_a_customer_can_choose_is_spoken_by_one() -> None:
 )
 def test_what_a_carrier_answers_means_one_of_three(status: int | None, means: str) -> None:
     assert meaning_of(status) == means
+
+
+# Tasks
+
+
+def test_who_is_cancelled_while_waiting_for_another_task_to_end_is_cancelled() -> None:
+    """Or a call would go on beyond its time because somebody was put through at that moment."""
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+
+    async def story() -> None:
+        inner = asyncio.create_task(slow_to_end())
+        await asyncio.sleep(0)
+        outer = asyncio.create_task(ended(inner))
+        await asyncio.sleep(0)
+        outer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await outer
+        await ended(inner)
+
+    asyncio.run(story())
 
 
 # Settings
