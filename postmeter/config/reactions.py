@@ -49,6 +49,7 @@ REACTIONS = {
     "customer.body_key_rotated": [],
     "customer.created": [],
     "customer.details_changed": [],
+    "customer.language_set": [],
     "customer.messaging_switched": [],
     "customer.opt_in_switched": [],
     "customer.plan_changed": [],

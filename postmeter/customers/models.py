@@ -72,6 +72,7 @@ class Customer(models.Model):
     messaging_enabled = models.BooleanField(default=True)
     quiet_hours = models.BooleanField(default=True)  # nobody is written to at night, by their own clock
     opt_in = models.BooleanField(default=False)  # nobody is written to before they have agreed (S-049)
+    language = models.TextField(default="en", db_default="en")  # in which people are asked whether they agree
     suspended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 

@@ -24,6 +24,8 @@ NAME_AT_MOST, ADDRESS_AT_MOST, ADDRESS_LINES_AT_MOST, TAX_ID_AT_MOST = 200, 500,
 _SENDER = re.compile(r"\+[1-9]\d{6,14}")
 LIVE_KEYS_AT_MOST = 2  # of one name: the old one and its successor, so that keys can be changed without a pause
 
+LANGUAGES = {"en": "English", "es": "Spanish", "fr": "French"}  # of what people are asked
+
 
 class KeysExhausted(Conflict):
     """This name already has two live keys."""
@@ -293,6 +295,22 @@ def switch_opt_in(*, customer_id: int, wanted: bool, now: datetime, actor: str) 
             now=now,
             actor=actor,
             data={"wanted": wanted},
+        )
+
+
+@scoped
+def set_language(*, customer_id: int, language: str, now: datetime, actor: str) -> None:
+    """In which people are asked before their first message. Raises BadInput."""
+    if language not in LANGUAGES:
+        raise BadInput("We have no words in this language.", field="language", remedy=f"Choose one of {', '.join(LANGUAGES)}.")
+    if Customer.objects.filter(id=customer_id).exclude(language=language).update(language=language):
+        events.record(
+            "customer.language_set",
+            customer_id=customer_id,
+            subject_id=customer_id,
+            now=now,
+            actor=actor,
+            data={"language": language},
         )
 
 

@@ -33,12 +33,22 @@ _NOT_CANCELLED = {
     "fr": "{name}: Vous êtes désabonné. Votre rendez-vous n'est PAS annulé: contactez-nous. START pour vous réabonner.",
 }
 # With the warning that belongs before anything about health goes by text (S-056).
-_ASK = "{name}: May we text you about visits and bills? Reply YES, or STOP to refuse. Texts are not encrypted. Rates may apply."
-_ASK_BY_EMAIL = (
-    "May {name} email you?\n"
+_ASK = {
+    "en": "{name}: May we text you about visits and bills? Reply YES, or STOP to refuse. Texts are not encrypted. Rates may apply.",
+    "es": "{name}: ¿Podemos escribirle sobre visitas y facturas? Responda SI, o STOP si no. Los SMS no van cifrados. Puede tener costo.",
+    "fr": "{name}: Pouvons-nous vous écrire (visites, factures)? Répondez OUI, ou STOP pour refuser. SMS non chiffrés. Frais possibles.",
+}
+_ASK_BY_EMAIL = {
+    "en": "May {name} email you?\n"
     "{name} has a message for you and asks first whether you want to get emails from them, about visits and bills.\n"
-    "Emails are not always encrypted on their way. Answer YES to agree, or open this page:"
-)
+    "Emails are not always encrypted on their way. Answer YES to agree, or open this page:",
+    "es": "¿Puede {name} enviarle correos?\n"
+    "{name} tiene un mensaje para usted y le pregunta antes si quiere recibir sus correos, sobre visitas y facturas.\n"
+    "Los correos no siempre van cifrados. Responda SI para aceptar, o abra esta página:",
+    "fr": "{name} peut-il vous écrire par courriel ?\n"
+    "{name} a un message pour vous et vous demande d'abord si vous voulez recevoir ses courriels, sur vos visites et vos factures.\n"
+    "Les courriels ne sont pas toujours chiffrés. Répondez OUI pour accepter, ou ouvrez cette page :",
+}
 _NAME_AT_MOST = 40  # so that it is one segment
 _PICTURES = frozenset({"So", "Sk", "Cf", "Cs", "Co", "Cn", "Mn", "Me"})  # symbols, and what is joined to them
 
@@ -50,9 +60,9 @@ def answer(wish: Wish, *, name: str, email: str, language: str = "en", stands: b
     return _said(words, name, email)
 
 
-def question(*, name: str) -> str:
+def question(*, name: str, language: str = "en") -> str:
     """What somebody is asked before the first message to them (S-052)."""
-    return _said(_ASK, name)
+    return _said(_ASK[language], name)
 
 
 def _said(words: str, name: str, email: str = "") -> str:
@@ -63,6 +73,6 @@ def _said(words: str, name: str, email: str = "") -> str:
     return sms.plainly(said) or words.format(name=name[:_NAME_AT_MOST].rstrip(), email=email)
 
 
-def question_by_email(*, name: str) -> str:
+def question_by_email(*, name: str, language: str = "en") -> str:
     """The same by email: subject and text, to which the address of the page is added."""
-    return _ASK_BY_EMAIL.format(name=" ".join(name.split())[:_NAME_AT_MOST].rstrip())
+    return _ASK_BY_EMAIL[language].format(name=" ".join(name.split())[:_NAME_AT_MOST].rstrip())

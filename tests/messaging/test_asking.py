@@ -66,6 +66,20 @@ def test_the_first_message_is_preceded_by_a_question_and_goes_after_a_yes(harbou
     assert verify_all().ok
 
 
+@pytest.mark.parametrize(("language", "yes"), [("es", "Sí"), ("fr", "Oui"), ("fr", "d'accord")])
+def test_people_are_asked_in_the_customers_language_and_may_answer_in_it(
+    harbour: Clinic, language: str, yes: str
+) -> None:  # S-052
+    customers.set_language(customer_id=harbour.id, language=language, now=at(), actor=harbour.actor)
+    send(harbour)
+    asked = question(name="Harbour Physio", language=language)
+    deliver(harbour)  # asks
+    assert deliver(harbour) == [asked]
+    hear(harbour, yes)
+    assert "See you" in deliver(harbour)
+    assert said(harbour) == [("asked", asked), ("given", yes)]
+
+
 def test_without_an_answer_it_ends_costs_nothing_and_is_told(harbour: Clinic) -> None:  # S-077 S-078 A-71
     before, now = harbour.posted, at()
     waiting, short = send(harbour), send(harbour, "Soon", until=now + 2 * HOUR)

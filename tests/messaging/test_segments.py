@@ -29,7 +29,7 @@ def measured(name: str) -> dict[tuple[str, str], tuple[sms.Encoding, int]]:
         for row, (wish, stands) in ROWS.items()
         for language in LANGUAGES
     }
-    return found | {("question for consent", "en"): sms.count(question(name=name))}
+    return found | {("question for consent", each): sms.count(question(name=name, language=each)) for each in LANGUAGES}
 
 
 def table() -> list[str]:
@@ -37,10 +37,7 @@ def table() -> list[str]:
     rows = []
     for row in (*ROWS, "question for consent"):
         cells = [
-            f"{plain[row, each][1]} in {plain[row, each][0]}, {wide[row, each][1]} in {wide[row, each][0]}"
-            if (row, each) in plain
-            else "in English"
-            for each in LANGUAGES
+            f"{plain[row, each][1]} in {plain[row, each][0]}, {wide[row, each][1]} in {wide[row, each][0]}" for each in LANGUAGES
         ]
         rows.append("| " + " | ".join([row, *cells]) + " |")
     return rows

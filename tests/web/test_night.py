@@ -45,6 +45,17 @@ def test_opt_in_is_a_switch_and_its_proof_can_be_downloaded(cast: Cast, signed_i
     assert signed_in(cast.member(harbour, Role.SENDER)).post(PAGE, {"opt_in": "0"}).status_code == 403
 
 
+def test_the_question_is_asked_in_a_language_of_choice(cast: Cast, signed_in: SignedIn) -> None:  # S-052
+    harbour = cast.clinic()
+    browser = signed_in(harbour.master)
+    page = browser.post(PAGE, {"language": "es"}, follow=True).content.decode()
+    assert "People are asked in Spanish." in page and "¿Podemos escribirle sobre visitas y facturas?" in page
+    wrong = browser.post(PAGE, {"language": "tlh"})
+    assert wrong.status_code == 422 and "Choose one of en, es, fr" in wrong.content.decode()
+    assert "¿Podemos" in browser.get(PAGE).content.decode()
+    assert signed_in(cast.member(harbour, Role.SENDER)).post(PAGE, {"language": "fr"}).status_code == 403
+
+
 def test_how_far_a_stop_reaches_is_set_from_a_day_on(cast: Cast, signed_in: SignedIn) -> None:
     harbour = cast.clinic()
     browser = signed_in(harbour.master)

@@ -88,8 +88,7 @@ def _ask(customer_id: int, channel: str, silent: Mapping[str, Silent], now: date
     mine = consent.reserve(customer_id=customer_id, channel=channel, addresses=silent.keys(), now=now)
     if not mine:
         return
-    name = customers.customer(customer_id=customer_id).name
-    words = _words(customer_id, channel, name)
+    words = _words(customers.customer(customer_id=customer_id), channel)
     questions = [_question(customer_id, channel, words, silent[to]) for to in mine]
     answers = submit_together(questions, now=now)
     refused = [to for to, answer in zip(mine, answers, strict=True) if isinstance(answer, Refusal)]
@@ -98,12 +97,12 @@ def _ask(customer_id: int, channel: str, silent: Mapping[str, Silent], now: date
     consent.asked(customer_id=customer_id, channel=channel, addresses=asked, words=words, now=now)
 
 
-def _words(customer_id: int, channel: str, name: str) -> str:
+def _words(customer: Customer, channel: str) -> str:
     if channel == "email":
-        return question_by_email(name=name)
+        return question_by_email(name=customer.name, language=customer.language)
     if channel == "voice":
-        return voice.question(rules(customer_id=customer_id).language)
-    return question(name=name)
+        return voice.question(rules(customer_id=customer.id).language)  # the language of its voice
+    return question(name=customer.name, language=customer.language)
 
 
 def _question(customer_id: int, channel: str, words: str, of: Silent) -> Submission:

@@ -84,14 +84,16 @@ def billing_details(request: MemberRequest) -> HttpResponse:
 
 @member_page(permission=permissions.READ_BALANCE)
 def messaging(request: MemberRequest) -> HttpResponse:
-    """GET /settings/messaging/. POST enabled=1 or 0: turns messaging on or off; quiet, opt_in: these switches; reach, since:
-    what a STOP is for."""
+    """GET /settings/messaging/. POST enabled=1 or 0: turns messaging on or off; quiet, opt_in: these switches; language: of
+    the question; reach, since: what a STOP is for."""
     if request.method == "POST":
         session.require(request.seat, permissions.MANAGE_MEMBERS)
         if "quiet" in request.POST:
             return _switch_quiet_hours(request)
         if "opt_in" in request.POST:
             return _switch_opt_in(request)
+        if "language" in request.POST:
+            return _set_language(request)
         if "reach" in request.POST:
             return _set_stop_rule(request)
         enabled = request.POST.get("enabled") == "1"
@@ -111,7 +113,8 @@ def _messaging_page(request: MemberRequest, form: "StopRuleForm", *, status: int
         "stop_form": form,
         "shown": context.figures_of(request.seat),
         "may_switch": permissions.MANAGE_MEMBERS in request.seat.permissions,
-        "question": question(name=request.customer.name),
+        "question": question(name=request.customer.name, language=request.customer.language),
+        "languages": operations.LANGUAGES,
     }
     return render(request, "web/messaging_settings.html", shown, status=status)
 
@@ -149,6 +152,13 @@ def _switch_opt_in(request: MemberRequest) -> HttpResponse:
     wanted = request.POST["opt_in"] == "1"
     operations.switch_opt_in(customer_id=request.seat.customer_id, wanted=wanted, now=timezone.now(), actor=request.actor)
     messages.success(request, "People are asked before their first message." if wanted else "Nobody is asked any more.")
+    return redirect("messaging-settings")
+
+
+def _set_language(request: MemberRequest) -> HttpResponse:
+    language = request.POST["language"]
+    operations.set_language(customer_id=request.seat.customer_id, language=language, now=timezone.now(), actor=request.actor)
+    messages.success(request, f"People are asked in {operations.LANGUAGES[language]}.")
     return redirect("messaging-settings")
 
 
