@@ -75,6 +75,18 @@ def look_after(*, seconds: int) -> None:
     asyncio.run(calling.look_after(settings=settings.PROVIDERS, now=timezone.now() + timedelta(seconds=seconds)))
 
 
+def tell_consents(*, url: str) -> None:
+    """What the worker does with a provider that keeps a list of opt-outs, too."""
+    import asyncio
+
+    from django.conf import settings
+
+    from postmeter.messaging import telling
+
+    settings.TWILIO["consents_url"] = url
+    asyncio.run(telling.tell(settings=settings.PROVIDERS, now=timezone.now()))
+
+
 def sweep(*, seconds: int) -> None:
     """What the worker's round does, so many seconds from now."""
     import asyncio
@@ -97,4 +109,5 @@ if __name__ == "__main__":
         "sweep": sweep,
         "look_after": look_after,
         "read_bills": read_bills,
+        "tell_consents": tell_consents,
     }[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -118,6 +118,14 @@ def test_what_the_provider_will_never_take_is_not_told_for_ever(
     assert "error 30646" in caplog.text and "12345" not in caplog.text
 
 
+def test_a_worker_that_dies_over_telling_leaves_it_to_be_told_again(house: House, clinic: Clinic) -> None:
+    out(clinic, number(9))
+    house.die("tell_consents", {"url": house.simulator.url}, crash_at="messaging.consents_sent")
+    assert (told(house, clinic), untold(clinic)) == ([(number(9), "opt-out")], 1)
+    assert (tell(consent.TELLING), untold(clinic)) == (1, 0)
+    assert set(told(house, clinic)) == {(number(9), "opt-out")}
+
+
 def test_many_are_told_some_at_a_time_and_by_one_worker_each(house: House, clinic: Clinic) -> None:
     for n in range(60):
         out(clinic, number(100 + n))

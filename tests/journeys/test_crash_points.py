@@ -72,6 +72,7 @@ RECONCILING = ["messaging.looked_up", "messaging.looked_up:2", "messaging.record
 HEARING_OF_MESSAGES = ["messaging.record_uncommitted", "callbacks.receipt_written", "callbacks.receipt_written:4"]
 CALLING = ["messaging.call_uncommitted", "callbacks.call_answered", "messaging.call_held"]  # died at in test_calls.py
 READING_BILLS = ["costs.page_kept"]  # died at in test_costs.py
+TELLING_CONSENTS = ["messaging.consents_sent"]  # died at in test_consents_told.py
 HEARING_BY_MAIL = ["messaging.mail_uncommitted", "callbacks.mail_written"]
 HEARING_FROM_PEOPLE = ["messaging.text_uncommitted", "callbacks.text_written"]
 MAILING = ["events.jobs_deferred", "invoicing.mail_claimed", "invoicing.mail_sent", "invoicing.mail_written"]
@@ -84,7 +85,7 @@ GIVING_BACK = ["topups.refund_intent_written", "topups.refund_answered", "topups
 EVERYWHERE = [
     *(BUYING + AUTOMATIC + IMPORTING_WIRES + ADDING_A_CARD + HEARING_OF_MONEY + HEARING_OF_A_CARD + ACCEPTING + STOPPING),
     *(DISPATCHING + RECONCILING + HEARING_OF_MESSAGES + HEARING_FROM_PEOPLE + HEARING_BY_MAIL + MAILING + TELLING),
-    *(CALLING + READING_BILLS + CLOSING_A_MONTH + HEARING_OF_REVERSALS + GIVING_BACK),
+    *(CALLING + READING_BILLS + TELLING_CONSENTS + CLOSING_A_MONTH + HEARING_OF_REVERSALS + GIVING_BACK),
 ]
 
 
