@@ -1,7 +1,8 @@
 """Who wants no more messages, of all or of one kind: as customers' own systems are told it."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -83,20 +84,7 @@ def list_opt_outs(call: Call[None, OptOutQuery]) -> OptOuts:
 )
 def create_opt_out(call: Call[NewOptOut, None]) -> OptOuts:
     """Somebody told you that they want no more. It holds at once, for messages that wait, too; saying it again changes nothing."""
-    asked = call.body
-    region = customers.customer(customer_id=call.customer_id).country
-    stopping.write_down(
-        customer_id=call.customer_id,
-        on=asked.channel,
-        to=asked.to,
-        region=region,
-        purpose=asked.purpose,
-        words=asked.words,
-        source="told to a program",
-        actor=call.caller.actor,
-        now=call.now,
-    )
-    return _standing(call.customer_id, channel(asked.channel).read(asked.to, region))
+    return _noted(call, stopping.write_down)
 
 
 @operation(
@@ -111,19 +99,14 @@ def create_opt_out(call: Call[NewOptOut, None]) -> OptOuts:
 )
 def create_opt_in(call: Call[NewOptIn, None]) -> OptOuts:
     """Takes an opt-out back, with its proof. Whoever stopped all texts comes back by their own START only: carriers keep lists, too."""
-    asked = call.body
-    region = customers.customer(customer_id=call.customer_id).country
-    stopping.take_back(
-        customer_id=call.customer_id,
-        on=asked.channel,
-        to=asked.to,
-        region=region,
-        purpose=asked.purpose,
-        words=asked.words,
-        source="told to a program",
-        actor=call.caller.actor,
-        now=call.now,
-    )
+    return _noted(call, stopping.take_back)
+
+
+def _noted(call: Call[Any, None], note: Callable[..., object]) -> OptOuts:
+    """What somebody told a customer's program is kept as that, and what stands after it."""
+    asked, region = call.body, customers.customer(customer_id=call.customer_id).country
+    said = {"on": asked.channel, "to": asked.to, "purpose": asked.purpose, "words": asked.words, "source": "told to a program"}
+    note(customer_id=call.customer_id, region=region, actor=call.caller.actor, now=call.now, **said)
     return _standing(call.customer_id, channel(asked.channel).read(asked.to, region))
 
 

@@ -36,7 +36,7 @@ class Unsaid(Exception):
 
 
 Ask = Callable[[str, Heard], Awaitable[Speech]]
-PutThrough = Callable[[Speech], Awaitable[Line | None]]
+PutThrough = Callable[[Speech], Awaitable[Line]]
 
 
 class Conversation:
@@ -131,8 +131,6 @@ class Conversation:
         try:
             other = await self._put_through(speech)
             await ended(rings)
-            if other is None:
-                return False
             other.listener, self._line.listener = self._line.write, other.write
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(speech.seconds):

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy
 import numpy.typing
 
+RATE = 8_000  # samples a second
 FRAME_SECONDS = 0.02
 LOUD = 400  # root mean square of 16-bit samples; a quiet line has less
 SPEECH_SECONDS, PAUSE_SECONDS, NOTHING_SECONDS = 2.4, 1.2, 5.0
@@ -30,7 +31,7 @@ class Ear:
     who: Who | None = None
 
     def hear(self, samples: bytes) -> None:
-        for at in range(0, len(samples), frame := int(FRAME_SECONDS * 8_000) * 2):
+        for at in range(0, len(samples), frame := int(FRAME_SECONDS * RATE) * 2):
             self._frame(numpy.frombuffer(samples[at : at + frame], dtype="<i2").astype("f4"))
 
     @property

@@ -132,7 +132,7 @@ class Exchange:
             await line.hang_up()
             self._note(order.ref, status, seconds=line.seconds, code=code)
 
-    async def _put_through(self, order: Order, speech: Speech) -> Line | None:
+    async def _put_through(self, order: Order, speech: Speech) -> Line:
         """Call the second number, where a line is free, and look after its record. Raises Unanswered."""
         ref = speech.connect_ref
         new = self._journal.take(ref, "call", speech.connect_receipts)

@@ -32,7 +32,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS job (
     ref TEXT PRIMARY KEY, kind TEXT NOT NULL, receipts TEXT NOT NULL, status TEXT NOT NULL, answered_at REAL, seen_at REAL,
     seconds INTEGER NOT NULL DEFAULT 0, pages INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT '',
     words TEXT NOT NULL DEFAULT '', ended INTEGER NOT NULL DEFAULT 0, told TEXT NOT NULL DEFAULT 'queued', changed_at REAL NOT NULL)"""
-_COLUMNS = "ref, kind, receipts, status, seconds, pages, code, words"
+_SELECT = "SELECT ref, kind, receipts, status, seconds, pages, code, words FROM job"
 
 
 class Journal:
@@ -75,12 +75,12 @@ class Journal:
         self._db.executemany("UPDATE job SET seen_at = ? WHERE ref = ?", [(time.time(), ref) for ref in refs])
 
     def job(self, ref: str) -> Job | None:
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM job WHERE ref = ?", [ref]).fetchone()  # noqa: S608
+        row = self._db.execute(_SELECT + " WHERE ref = ?", [ref]).fetchone()
         return Job(*row) if row else None
 
     def untold(self) -> list[Job]:
         """Those of whose status nobody has been told."""
-        return [Job(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM job WHERE status <> told ORDER BY changed_at")]  # noqa: S608
+        return [Job(*row) for row in self._db.execute(_SELECT + " WHERE status <> told ORDER BY changed_at")]
 
     def told(self, job: Job) -> None:
         self._db.execute("UPDATE job SET told = ? WHERE ref = ?", [job.status, job.ref])

@@ -37,6 +37,7 @@ AHEAD_SECONDS = 0.3  # what is spoken is written this far ahead: a busy process 
 SILENT_SECONDS = 60  # a carrier that sends nothing for so long has gone
 HANG_UP_SECONDS = 5.0
 CLOSED_KEPT = 1_000
+ANY = "0.0.0.0"  # noqa: S104 - the carrier must reach us
 
 BUSY = frozenset({486, 600})
 NOBODY = frozenset({408, 480, 487, 603})
@@ -162,7 +163,7 @@ class Lines:
     async def __aenter__(self) -> Self:
         host, port = self._settings.at
         listens = f"sip_listen {host}:{port}\n"
-        bound = host if host not in ("", "0.0.0.0") else None  # noqa: S104
+        bound = host if host not in ("", ANY) else None
         config = Config(
             net_interface=bound,
             max_concurrent_calls=None,
@@ -216,7 +217,7 @@ class Lines:
                 domain=settings.carrier,
                 password=settings.password,
                 reg_interval=0,
-                transport=settings.transport,  # type: ignore[arg-type]
+                transport=settings.transport,
                 audio_codecs=settings.codecs,
                 auth_user=settings.user or None,
             ),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from postmeter.kit.refusals import BadInput
@@ -22,7 +22,7 @@ class Settings:
     carrier: str
     user: str
     password: str
-    transport: str
+    transport: Literal["udp", "tcp"]
     at: tuple[str, int]
     codecs: tuple[str, ...]
     plus: bool
@@ -47,7 +47,7 @@ class Settings:
             carrier=_matching(told, "POSTMETER_SIP_HOST", r"[\w.:\[\]-]+", "Give the carrier's host, or host:port."),
             user=_matching(told, "POSTMETER_SIP_USER", r"[^\s@:;<>\"\\]*", "Leave out blanks and @:;<>.", ""),
             password=_matching(told, "POSTMETER_SIP_PASSWORD", r"[^\"\\]*", 'Leave out " and \\.', ""),
-            transport=transport,
+            transport="tcp" if transport == "tcp" else "udp",
             at=_place("POSTMETER_SIP_AT", told.get("POSTMETER_SIP_AT", "0.0.0.0:0")),
             codecs=codecs,
             plus=told.get("POSTMETER_SIP_PLUS", "1") == "1",

@@ -43,7 +43,6 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fax_rx": (c_int, [c_void_p, c_void_p, c_int]),
     "fax_tx": (c_int, [c_void_p, c_void_p, c_int]),
     "t30_set_tx_ident": (c_int, [c_void_p, c_char_p]),
-    "t30_get_rx_ident": (c_char_p, [c_void_p]),
     "t30_set_tx_page_header_info": (c_int, [c_void_p, c_char_p]),
     "t30_set_tx_page_header_tz": (c_int, [c_void_p, c_char_p]),
     "t30_set_tx_file": (None, [c_void_p, c_char_p, c_int, c_int]),
@@ -56,7 +55,6 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "t30_set_phase_e_handler": (None, [c_void_p, _PHASE_E, c_void_p]),
     "t30_get_transfer_statistics": (None, [c_void_p, POINTER(_Statistics)]),
     "t30_completion_code_to_str": (c_char_p, [c_int]),
-    "t30_terminate": (None, [c_void_p]),
 }
 
 
